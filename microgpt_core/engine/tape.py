@@ -1,0 +1,81 @@
+"""The tape: what was computed, in order, and how to walk it back."""
+
+from __future__ import annotations
+
+from microgpt_core import ops
+from microgpt_core.components.op import show_shape
+from microgpt_core.engine.context import perform
+from microgpt_core.engine.tensor import Node, Tensor
+from microgpt_core.engine.value import Call, Value
+from microgpt_core.errors import CaptureError, ShapeError
+
+
+def history(loss: Tensor) -> list[Node]:
+    """Every call that `loss` was computed from, each after those it depends on.
+
+    A depth-first walk with a stack of its own, since Python's would end at a thousand calls.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(loss.node, False)] if loss.node else []
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack += [(p.node, False) for p in reversed(node.parents) if p is not None and p.node is not None]
+    return order
+
+
+def backward(loss: Tensor) -> None:
+    """Add d loss / d x into the gradient of every leaf x; a tensor in between holds this pass's gradient."""
+    if loss.value.size != 1:
+        raise ShapeError(f"backward() starts at a loss of one element; this tensor has shape {show_shape(loss.shape)}")
+    if not loss.requires_grad:
+        raise CaptureError("backward() has nowhere to go: no tensor that this loss depends on has requires_grad")
+    order = history(loss)
+    for node in order:
+        node.gradients = [None] * len(node.gradients)
+    perform(Call(ops.ones_like, "forward", {"out": loss.gradient_value(), "x": loss.value}, {}))
+    for node in reversed(order):
+        if any(g is not None for g in node.gradients):
+            perform(backward_call(node))
+
+
+def backward_call(node: Node) -> Call:
+    """The call that adds to the gradients of a node's inputs what its outputs' gradients give."""
+    forward, signature = node.call, node.call.op.signature
+    gradients: dict[str, Value | None] = {}
+    for name, parent in zip(signature.inputs, node.parents):
+        wanted = parent is not None and parent.requires_grad
+        gradients[f"d_{name}"] = parent.gradient_value() if parent is not None and wanted else None
+    for index, name in enumerate(signature.outputs):
+        if node.gradients[index] is None:
+            value = forward.arguments[name]
+            assert value is not None
+            node.gradients[index] = Value(value.shape, value.format, gradient_of=value)
+        gradients[f"d_{name}"] = node.gradients[index]
+    known = {**forward.arguments, **gradients}
+    arguments = {n: known[n] for n in signature.backward}
+    return Call(forward.op, "backward", arguments, forward.attributes, forward.scope, forward.inputs)
+
+
+def tape(loss: Tensor) -> str:
+    """The tape of a loss as a table, a line a call: the result, the op, its inputs, what it weighs."""
+    names: dict[Value, str] = {}
+
+    def name(value: Value) -> str:
+        return names.setdefault(value, value.name or f"x{len(names)}")
+
+    lines = []
+    for node in history(loss):
+        signature, arguments = node.call.op.signature, node.call.arguments
+        inputs = [name(v) for n in signature.inputs if (v := arguments[n]) is not None]
+        outputs = [(name(v), show_shape(v.shape)) for n in signature.outputs if (v := arguments[n]) is not None]
+        attributes = [f"{n}={v}" for n, v in node.call.attributes.items()]
+        made = ", ".join(f"{n} {shape}" for n, shape in outputs)
+        scope = f"   # {node.call.scope}" if node.call.scope else ""
+        lines.append(f"{made} = {node.call.op.name}({', '.join(inputs + attributes)}){scope}")
+    return "\n".join(lines)

@@ -1,0 +1,85 @@
+"""Every error that microgpt raises on purpose, one class per kind.
+
+An error says where, what was found, what is allowed and what to do next. `exit_code` is what the
+command line returns for it.
+"""
+
+from difflib import get_close_matches
+from errno import EDQUOT, ENOSPC
+from typing import Iterable
+
+
+class MicrogptError(Exception):
+    """The base of them all: catch this to catch whatever microgpt refuses."""
+
+    exit_code = 1
+
+
+class ConfigurationError(MicrogptError, ValueError):
+    """A pipeline, a command line or a component's fields ask for something that can't be."""
+
+    exit_code = 2
+
+
+class UnknownNameError(ConfigurationError):
+    """A name that nothing answers to."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = sorted(known)
+        message = f"unknown {kind} {name!r}{nearest(name, known)}; known: {', '.join(known) or 'none'}"
+        super().__init__(f"{message}. {hint}" if hint else message)
+        self.name, self.known = name, known
+
+
+class DataError(MicrogptError, ValueError):
+    """Text or numbers that can't be trained on: empty, unreadable, or outside the vocabulary."""
+
+    exit_code = 2
+
+
+class SignatureError(MicrogptError, TypeError):
+    """An op whose methods contradict each other, or a call that doesn't fit an op's signature."""
+
+
+class ShapeError(MicrogptError, ValueError):
+    """A buffer of the wrong shape or number format, named by op and argument."""
+
+
+class CaptureError(MicrogptError, RuntimeError):
+    """Something that has no meaning while a plan is being written down, or in a replay."""
+
+
+class StaleError(MicrogptError, RuntimeError):
+    """A plan's output was read after a later replay had overwritten it."""
+
+
+class CheckpointError(MicrogptError, ValueError):
+    """A saved file that is damaged, incomplete, or not what it says it is."""
+
+
+class NonFiniteError(MicrogptError, ArithmeticError):
+    """Infinity or NaN in a loss, a gradient or a weight."""
+
+    exit_code = 3
+
+
+class DoesNotFitError(MicrogptError, MemoryError):
+    """More memory or disk is needed than there is."""
+
+    exit_code = 4
+
+
+class StorageError(MicrogptError, OSError):
+    """A file or folder that couldn't be saved: no room, no permission, or a failing disk."""
+
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        if errno in (ENOSPC, EDQUOT):
+            self.exit_code = DoesNotFitError.exit_code
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'relu2'?)`, or nothing where no known name is close."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

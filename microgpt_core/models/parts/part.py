@@ -1,0 +1,75 @@
+"""Part: a piece of a model. It owns parameters and other parts, and its `forward` is plain code."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from microgpt_core.components.buffer import Shape, flat, write
+from microgpt_core.engine.context import context, scope
+from microgpt_core.engine.tensor import Tensor
+from microgpt_core.engine.value import Value
+
+
+class Parameter(Tensor):
+    """A tensor that is learned. It has a shape at once, and memory when the model is allocated."""
+
+    __slots__ = ("std", "mean", "decay")
+
+    def __init__(self, shape: Shape, std: float = 0.0, mean: float = 0.0, decay: bool = True) -> None:
+        super().__init__(Value(shape, "f", persistent=True), requires_grad=True)
+        self.std, self.mean, self.decay = std, mean, decay
+
+    @property
+    def name(self) -> str:
+        return self.value.name
+
+    def initialise(self, rng: random.Random) -> None:
+        """Draw every number from a normal distribution, row by row; a std of 0 draws too, and adds nothing."""
+        write(self.data, [rng.gauss(self.mean, self.std) for _ in range(len(flat(self.data)))])
+
+
+class Part:
+    """A piece of a model. Calling it runs `forward` inside a scope of the part's name.
+
+    The attributes that are parameters, parts or lists of parts belong to it, in the order in which they
+    were set: that order is the order of its parameters.
+    """
+
+    name = ""  # within its owner: `q`, or `block.3`
+
+    def forward(self, *inputs: Any) -> Any:
+        raise NotImplementedError
+
+    def __call__(self, *inputs: Any) -> Any:
+        if not self.name:
+            return self.forward(*inputs)
+        with scope(self.name):
+            result = self.forward(*inputs)
+            if context.label is not None:
+                context.label(".".join(context.scope), result.value)
+        return result
+
+    def parts(self) -> Iterator[tuple[str, Part]]:
+        """The parts it owns, by name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Part):
+                yield name, value
+            elif isinstance(value, list):
+                yield from ((f"{name}.{i}", part) for i, part in enumerate(value) if isinstance(part, Part))
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter in it, its own first."""
+        yield from (value for value in vars(self).values() if isinstance(value, Parameter))
+        for _, part in self.parts():
+            yield from part.parameters()
+
+    def name_parts(self, path: str = "") -> None:
+        """Tell every part and parameter below what it is called."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                value.value.name = f"{path}{name}"
+        for name, part in self.parts():
+            part.name = name
+            part.name_parts(f"{path}{name}.")

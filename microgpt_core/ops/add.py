@@ -1,0 +1,35 @@
+"""Add: out = a + b, where b may lack leading axes and is then added to each part of a.
+
+    d_a += d_out            d_b += d_out, summed over the axes that b lacks
+"""
+
+from itertools import cycle
+from math import prod
+from operator import add
+
+from microgpt_core.components import Op, accumulate, columns, flat, write
+from microgpt_core.components.op import show_shape
+from microgpt_core.errors import ShapeError
+
+
+class Add(Op):
+    def shapes(self, a, b):
+        if b != a[len(a) - len(b) :]:
+            raise ShapeError(f"add: b has shape {show_shape(b)}, expected {show_shape(a)} or its last axes")
+        return {"out": a}
+
+    def forward(self, out, a, b):  # out and a (..., *S), b (*S)
+        write(out, list(map(add, flat(a).tolist(), cycle(flat(b).tolist()))))
+
+    def backward(self, d_a, d_b, d_out):
+        d = flat(d_out).tolist()
+        if d_a is not None:
+            accumulate(d_a, d)
+        if d_b is not None:
+            n = len(flat(d_b))
+            parts = [d[start : start + n] for start in range(0, len(d), n)]
+            accumulate(d_b, parts[0] if len(parts) == 1 else list(map(sum, columns(parts))))
+
+    def cost(self, a, b):
+        """One addition per number of a, and one per number of each gradient."""
+        return {"forward": prod(a), "d_a": prod(a), "d_b": prod(a)}

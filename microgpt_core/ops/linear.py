@@ -1,0 +1,39 @@
+"""Linear: a matrix times every row, y = x W^T + b.
+
+    out[t, o]      = sum_i x[t, i] weight[o, i] + bias[o]
+    d_x[t, i]     += sum_o d_out[t, o] weight[o, i]          d_x = d_out W
+    d_weight[o, i] += sum_t d_out[t, o] x[t, i]              d_W = d_out^T x
+    d_bias[o]     += sum_t d_out[t, o]
+"""
+
+from itertools import cycle
+from math import prod
+from operator import add
+
+from microgpt_core.components import Op, accumulate, columns, products, rows, write
+
+
+class Linear(Op):
+    def shapes(self, x, weight, bias=None):
+        self.expect("weight", weight, ("n_out", x[-1]))
+        self.expect("bias", bias, (weight[0],))
+        return {"out": (*x[:-1], weight[0])}
+
+    def forward(self, out, x, weight, bias):  # out (..., O), x (..., I), weight (O, I), bias (O,)
+        values = products(rows(x).tolist(), rows(weight).tolist())
+        write(out, values if bias is None else list(map(add, values, cycle(bias.tolist()))))
+
+    def backward(self, d_x, d_weight, d_bias, d_out, x, weight):
+        d_rows = rows(d_out).tolist()
+        d_columns = columns(d_rows)
+        if d_x is not None:
+            accumulate(d_x, products(d_rows, columns(rows(weight).tolist())))
+        if d_weight is not None:
+            accumulate(d_weight, products(d_columns, columns(rows(x).tolist())))
+        if d_bias is not None:
+            accumulate(d_bias, list(map(sum, d_columns)))
+
+    def cost(self, x, weight, bias):
+        """2 N I O for N rows, and as much again for each of d_x and d_weight; the bias adds N O."""
+        product, biased = 2 * prod(x) * weight[0], prod(x[:-1]) * weight[0]
+        return {"forward": product + (biased if bias else 0), "d_x": product, "d_weight": product, "d_bias": biased}

@@ -1,0 +1,26 @@
+"""Scale by a number fixed in the plan: out = factor * x.
+
+    d_x += factor * d_out
+
+A factor that changes from step to step belongs into a buffer: use `mul`.
+"""
+
+from math import prod
+
+from microgpt_core.components import Op, accumulate, flat, write
+
+
+class Scale(Op):
+    def shapes(self, x, *, factor):
+        return {"out": x}
+
+    def forward(self, out, x, *, factor):  # out and x of one shape
+        write(out, [factor * v for v in flat(x).tolist()])
+
+    def backward(self, d_x, d_out, *, factor):
+        if d_x is not None:
+            accumulate(d_x, [factor * d for d in flat(d_out).tolist()])
+
+    def cost(self, x, *, factor):
+        """One multiplication per number; backward a multiply-add."""
+        return {"forward": prod(x), "backward": 2 * prod(x)}

@@ -1,0 +1,36 @@
+"""Stochastic gradient descent, with momentum (Polyak 1964) and Nesterov's variant (Sutskever et al. 2013).
+
+    g = factor * grad
+    w <- w - lr g                                    without m
+    m <- momentum m + g,    w <- w - lr m            with it; Nesterov: w <- w - lr (g + momentum m)
+"""
+
+from math import isfinite, prod
+
+from microgpt_core.components import Op, flat, write
+
+
+class SGDUpdate(Op):
+    name = "sgd_update"
+    mutates = ("w", "m")
+
+    def shapes(self, w, grad, factor, lr, step, m=None, *, momentum=0.0, nesterov=False):
+        self.expect("grad", grad, w)
+        self.expect("m", m, w)
+        for name, shape in (("factor", factor), ("lr", lr), ("step", step)):
+            self.expect(name, shape, (1,))
+        return {}
+
+    def forward(self, w, grad, factor, lr, step, m, *, momentum, nesterov):  # w, grad, m alike; the others (1,)
+        if not isfinite(factor[0]):
+            return
+        move = [factor[0] * g for g in flat(grad).tolist()]
+        if m is not None:
+            velocity = [momentum * a + g for a, g in zip(flat(m).tolist(), move)]
+            write(m, velocity)
+            move = [g + momentum * a for a, g in zip(velocity, move)] if nesterov else velocity
+        write(w, [p - lr[0] * g for p, g in zip(flat(w).tolist(), move)])
+
+    def cost(self, w, grad, factor, lr, step, m, *, momentum, nesterov):
+        """3 per parameter, 5 with momentum, 7 with Nesterov's."""
+        return {"forward": prod(w) * (3 if m is None else 7 if nesterov else 5)}
