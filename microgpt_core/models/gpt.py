@@ -35,7 +35,7 @@ class GPT(Model):
         init_output_std: the same for the matrices that write into the residual stream
     """
 
-    name = ""
+    use = "gpt"
     slots = {"activation": "activation", "norm": "norm"}
 
     block_size: int = 16

@@ -28,6 +28,7 @@ from microgpt_core.ops import OPS
 class Model(Part):
     """Tokens to logits. `slots` says which fields name an op, and which slot it fills."""
 
+    use: ClassVar[str]  # the name it is registered under
     slots: ClassVar[Mapping[str, str]] = {}
 
     vocab_size: int

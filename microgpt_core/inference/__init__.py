@@ -1,0 +1,1 @@
+"""Inference: text out of a trained model, one token at a time."""

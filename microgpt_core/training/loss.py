@@ -1,0 +1,53 @@
+"""The loss of a batch, as a plan: with its gradients for training, without for evaluation."""
+
+from collections.abc import Iterable
+
+from microgpt_core import ops
+from microgpt_core.components import Op
+from microgpt_core.engine.backends import REFERENCE, Kernels
+from microgpt_core.engine.capture import Captured
+from microgpt_core.engine.context import no_grad
+from microgpt_core.engine.tensor import Tensor, tensor
+from microgpt_core.models.model import Model
+from microgpt_core.text.batch import Batch
+
+
+class BatchLoss:
+    """A model's loss on batches. Plans are made when a batch of a new shape comes, all in one region."""
+
+    def __init__(
+        self, model: Model, label_smoothing: float = 0.0, kernels: Kernels = REFERENCE, loss: Op = ops.cross_entropy
+    ) -> None:
+        self.model, self.label_smoothing, self.loss = model, label_smoothing, loss
+        self.training = Captured(self.step, kernels, quiet=True)
+        self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
+
+    def inputs(self, batch: Batch, scale: float) -> tuple[Tensor, ...]:
+        """The batch as the tensors that the plans take; losses are summed and multiplied by `scale`."""
+        rows = (memoryview(x).cast("B").cast("i", batch.shape) for x in (batch.tokens, batch.targets, batch.positions))
+        return (*(tensor(x) for x in rows), tensor([scale], self.model.precision))
+
+    def value(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
+        """The loss alone; without label smoothing, which isn't part of what a model is judged by."""
+        with no_grad():
+            return self.loss(self.model(tokens, positions), targets, scale)  # type: ignore[no-any-return]
+
+    def step(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
+        """The loss, its gradients added to the parameters'."""
+        logits = self.model(tokens, positions)
+        loss = self.loss(logits, targets, scale, label_smoothing=self.label_smoothing)
+        loss.backward()
+        return loss  # type: ignore[no-any-return]
+
+    def train(self, window: list[Batch]) -> float:
+        """The mean loss over the targets of several batches, whose gradients add up to its gradient."""
+        scale = 1.0 / sum(batch.n_targets for batch in window)
+        return sum(self.training(*self.inputs(batch, scale)).item() for batch in window)
+
+    def evaluate(self, batches: Iterable[Batch]) -> float:
+        """The mean loss over the targets of all batches, token-weighted."""
+        total, n_targets = 0.0, 0
+        for batch in batches:
+            total += self.evaluation(*self.inputs(batch, 1.0)).item()
+            n_targets += batch.n_targets
+        return total / n_targets

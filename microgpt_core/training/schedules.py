@@ -1,0 +1,48 @@
+"""The core's schedules: how the learning rate moves after warm-up."""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+from microgpt_core.components import Schedule
+
+
+@dataclass
+class Constant(Schedule):
+    """The full learning rate at every step.
+
+    Fields:
+        warmup_steps: steps over which the rate rises from near 0
+    """
+
+    name = "constant"
+
+    def after_warmup(self, progress: float) -> float:
+        return 1.0
+
+
+@dataclass
+class Linear(Schedule):
+    """Down to 0 in a straight line.
+
+    Fields:
+        warmup_steps: steps over which the rate rises from near 0
+    """
+
+    name = "linear"
+
+    def after_warmup(self, progress: float) -> float:
+        return 1.0 - progress
+
+
+@dataclass
+class Cosine(Schedule):
+    """Down to 0 along half a cosine. Loshchilov and Hutter 2017, arXiv:1608.03983.
+
+    Fields:
+        warmup_steps: steps over which the rate rises from near 0
+    """
+
+    name = "cosine"
+
+    def after_warmup(self, progress: float) -> float:
+        return 0.5 * (1.0 + cos(pi * progress))

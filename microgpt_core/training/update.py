@@ -1,0 +1,67 @@
+"""The update plan: global norm, clip factor, one update per parameter, gradients back to zero."""
+
+from math import inf
+
+from microgpt_core import ops
+from microgpt_core.components import Buffer, Op, Optimizer
+from microgpt_core.engine.backends import REFERENCE, Kernels
+from microgpt_core.engine.capture import Captured
+from microgpt_core.engine.region import allocate_together
+from microgpt_core.engine.tensor import Tensor, tensor
+from microgpt_core.engine.value import Value
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.models.model import Model
+
+
+class Update:
+    """Moves a model's parameters by their gradients; it owns the optimizer's state.
+
+    `op` is the update op where it isn't one of the core's. Calling it returns the norm of all gradients;
+    where that isn't finite, nothing has moved.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        optimizer: Optimizer,
+        grad_clip: float | None = None,
+        kernels: Kernels = REFERENCE,
+        op: Op | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.max_norm = model, optimizer, grad_clip or inf
+        self.op = op or ops.OPS[optimizer.update]
+        self.trained = [p for p in model.ordered_parameters() if p.requires_grad]
+        self.state: dict[str, Tensor] = {}  # "<parameter>.m" -> buffer
+        for p in self.trained:
+            for name, like in optimizer.state.items():
+                if like != "like w":
+                    raise ConfigurationError(f"optimizer state {name}: {like!r} is unknown; allowed: 'like w'")
+                self.state[f"{p.name}.{name}"] = Tensor(
+                    Value(p.shape, p.value.format, name=f"{p.name}.{name}", persistent=True)
+                )
+        self.plan = Captured(self.step, kernels)
+
+    def allocate(self) -> None:
+        """Give the state its region, zeros at first."""
+        allocate_together(t.value for t in self.state.values())
+
+    def buffers(self) -> dict[str, Buffer]:
+        """The state's buffers by name, for a checkpoint."""
+        return {name: t.data for name, t in self.state.items()}
+
+    def inputs(self, lr: float = 0.0, step: int = 0) -> tuple[Tensor, Tensor]:
+        """Learning rate and step (from 0) as the buffers that the plan reads."""
+        return tensor([lr], self.model.precision), tensor([float(step)], self.model.precision)
+
+    def step(self, lr: Tensor, step: Tensor) -> Tensor:
+        """One step, as the plan captures it."""
+        norm = ops.global_norm(self.model.gradients)
+        factor = ops.clip_factor(norm, max_norm=self.max_norm)
+        for p in self.trained:
+            state = [self.state[f"{p.name}.{name}"] for name in self.optimizer.state]
+            self.op(p, p.grad, factor, lr, step, *state, **self.optimizer.attributes(p.decay))
+        ops.zero(self.model.gradients)
+        return norm  # type: ignore[no-any-return]
+
+    def __call__(self, lr: float, step: int) -> float:
+        return self.plan(*self.inputs(lr, step)).item()  # type: ignore[no-any-return]
