@@ -83,3 +83,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'relu2'?)`, or nothing where no known name is close."""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def require(allowed: bool, field: str, found: object, words: str) -> None:
+    """Raise ConfigurationError naming a component's field, unless its value is allowed."""
+    if not allowed:
+        raise ConfigurationError(f"{field}: found {found}, allowed: {words}")

@@ -3,7 +3,7 @@
 from microgpt_core.components.analyzer import Analyzer
 from microgpt_core.components.arithmetic import columns, divide, dot, exp, log, products, sqrt
 from microgpt_core.components.backend import Backend, Kernel
-from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new_buffer, rows, write
+from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new_buffer, rows, stretches, write
 from microgpt_core.components.op import Op
 from microgpt_core.components.signature import Signature
 from microgpt_core.components.slot import SLOTS, check_slot
@@ -14,5 +14,5 @@ from microgpt_core.components.unary import Unary
 __all__ = [
     "Analyzer", "Backend", "Buffer", "Dataset", "Kernel", "Op", "Optimizer", "SLOTS", "Schedule", "Shape",
     "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp", "flat",
-    "log", "new_buffer", "products", "rows", "sqrt", "write",
+    "log", "new_buffer", "products", "rows", "sqrt", "stretches", "write",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ class Add(Op):
         return {"out": a}
 
     def forward(self, out, a, b):  # out and a (..., *S), b (*S)
-        write(out, list(map(add, flat(a).tolist(), cycle(flat(b).tolist()))))
+        write(out, list(map(add, flat(a), cycle(flat(b)))))
 
     def backward(self, d_a, d_b, d_out):
         d = flat(d_out).tolist()

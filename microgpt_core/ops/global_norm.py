@@ -2,7 +2,7 @@
 
 from math import prod
 
-from microgpt_core.components import Op, dot, flat, sqrt, write
+from microgpt_core.components import Op, dot, flat, sqrt, stretches, write
 
 
 class GlobalNorm(Op):
@@ -10,8 +10,8 @@ class GlobalNorm(Op):
         return {"norm": (1,)}
 
     def forward(self, norm, grads):  # norm (1,), grads of any shape: the region that holds every gradient
-        numbers = flat(grads).tolist()
-        write(norm, [sqrt(dot(numbers, numbers))])
+        parts = (flat(grads)[part].tolist() for part in stretches(grads.nbytes // grads.itemsize))
+        write(norm, [sqrt(sum([dot(part, part) for part in parts]))])
 
     def cost(self, grads):
         """A multiply-add per gradient."""

@@ -10,7 +10,7 @@ from itertools import cycle
 from math import prod
 from operator import add
 
-from microgpt_core.components import Op, accumulate, columns, products, rows, write
+from microgpt_core.components import Op, accumulate, products, rows, write
 
 
 class Linear(Op):
@@ -24,14 +24,12 @@ class Linear(Op):
         write(out, values if bias is None else list(map(add, values, cycle(bias.tolist()))))
 
     def backward(self, d_x, d_weight, d_bias, d_out, x, weight):
-        d_rows = rows(d_out).tolist()
-        d_columns = columns(d_rows)
         if d_x is not None:
-            accumulate(d_x, products(d_rows, columns(rows(weight).tolist())))
+            accumulate(d_x, products(rows(d_out).tolist(), rows(weight).columns()))
         if d_weight is not None:
-            accumulate(d_weight, products(d_columns, columns(rows(x).tolist())))
+            accumulate(d_weight, products(rows(d_out).columns(), rows(x).columns()))
         if d_bias is not None:
-            accumulate(d_bias, list(map(sum, d_columns)))
+            accumulate(d_bias, list(map(sum, rows(d_out).columns())))
 
     def cost(self, x, weight, bias):
         """2 N I O for N rows, and as much again for each of d_x and d_weight; the bias adds N O."""

@@ -15,14 +15,14 @@ class Mul(Op):
         return {"out": a}
 
     def forward(self, out, a, b):  # all of one shape
-        write(out, list(map(mul, flat(a).tolist(), flat(b).tolist())))
+        write(out, list(map(mul, flat(a), flat(b))))
 
     def backward(self, d_a, d_b, d_out, a, b):
         d = flat(d_out).tolist()
         if d_a is not None:
-            accumulate(d_a, list(map(mul, d, flat(b).tolist())))
+            accumulate(d_a, list(map(mul, d, flat(b))))
         if d_b is not None:
-            accumulate(d_b, list(map(mul, d, flat(a).tolist())))
+            accumulate(d_b, list(map(mul, d, flat(a))))
 
     def cost(self, a, b):
         """One multiplication per number; a multiply-add per number of each gradient."""

@@ -15,11 +15,11 @@ class Scale(Op):
         return {"out": x}
 
     def forward(self, out, x, *, factor):  # out and x of one shape
-        write(out, [factor * v for v in flat(x).tolist()])
+        write(out, [factor * v for v in flat(x)])
 
     def backward(self, d_x, d_out, *, factor):
         if d_x is not None:
-            accumulate(d_x, [factor * d for d in flat(d_out).tolist()])
+            accumulate(d_x, [factor * d for d in flat(d_out)])
 
     def cost(self, x, *, factor):
         """One multiplication per number; backward a multiply-add."""

@@ -24,12 +24,12 @@ class SGDUpdate(Op):
     def forward(self, w, grad, factor, lr, step, m, *, momentum, nesterov):  # w, grad, m alike; the others (1,)
         if not isfinite(factor[0]):
             return
-        move = [factor[0] * g for g in flat(grad).tolist()]
+        move = [factor[0] * g for g in flat(grad)]
         if m is not None:
-            velocity = [momentum * a + g for a, g in zip(flat(m).tolist(), move)]
+            velocity = [momentum * a + g for a, g in zip(flat(m), move)]
             write(m, velocity)
             move = [g + momentum * a for a, g in zip(velocity, move)] if nesterov else velocity
-        write(w, [p - lr[0] * g for p, g in zip(flat(w).tolist(), move)])
+        write(w, [p - lr[0] * g for p, g in zip(flat(w), move)])
 
     def cost(self, w, grad, factor, lr, step, m, *, momentum, nesterov):
         """3 per parameter, 5 with momentum, 7 with Nesterov's."""

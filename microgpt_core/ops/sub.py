@@ -15,7 +15,7 @@ class Sub(Op):
         return {"out": a}
 
     def forward(self, out, a, b):  # all of one shape
-        write(out, list(map(sub, flat(a).tolist(), flat(b).tolist())))
+        write(out, list(map(sub, flat(a), flat(b))))
 
     def backward(self, d_a, d_b, d_out):
         d = flat(d_out).tolist()

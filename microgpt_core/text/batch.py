@@ -1,0 +1,77 @@
+"""A batch: the numbers of one step, and the three ways to lay documents out in it.
+
+Every function here takes rows of ids, `n + 1` of them for `n` positions: each id but the last is a token,
+and its target is the id after it.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+Ids: TypeAlias = Sequence[int]
+Numbers: TypeAlias = "array[int]"  # of type code i: int32
+
+IGNORED = -1  # a target that doesn't count
+PADDING = 0  # the token under an ignored target: any id will do
+
+
+class Batch(NamedTuple):
+    """What the model reads, what it should say, and where each token stands in its document."""
+
+    tokens: Numbers  # (B, T), row-major, as are the next two
+    targets: Numbers
+    positions: Numbers
+    shape: tuple[int, int]
+    n_targets: int  # those that aren't IGNORED
+
+
+def padded(rows: Sequence[Ids]) -> Batch:
+    """A document a row, shorter rows padded on the right to the longest."""
+    n_targets = sum(len(ids) - 1 for ids in rows)
+    width = max(len(ids) for ids in rows) - 1
+    tokens, targets, positions = array("i"), array("i"), array("i")
+    for ids in rows:
+        fill = width - (len(ids) - 1)
+        tokens.extend([*ids[:-1], *[PADDING] * fill])
+        targets.extend([*ids[1:], *[IGNORED] * fill])
+        positions.extend(range(width))
+    return Batch(tokens, targets, positions, (len(rows), width), n_targets)
+
+
+def packed(rows: Sequence[Ids], width: int) -> Batch:
+    """All documents in one row, each with positions from 0, so that each sees only itself.
+
+    What is left of the row is padding at position 0: every padding token is a document of its own.
+    """
+    n_targets = sum(len(ids) - 1 for ids in rows)
+    fill = width - n_targets
+    tokens, targets, positions = array("i"), array("i"), array("i")
+    for ids in rows:
+        tokens.extend(ids[:-1])
+        targets.extend(ids[1:])
+        positions.extend(range(len(ids) - 1))
+    tokens.extend([PADDING] * fill)
+    targets.extend([IGNORED] * fill)
+    positions.extend([0] * fill)
+    return Batch(tokens, targets, positions, (1, width), n_targets)
+
+
+def windows(stream: Numbers, starts: Sequence[int], width: int) -> Batch:
+    """A window of the stream a row, wherever documents begin and end."""
+    tokens, targets, positions = array("i"), array("i"), array("i")
+    for start in starts:
+        tokens.extend(stream[start : start + width])
+        targets.extend(stream[start + 1 : start + width + 1])
+        positions.extend(range(width))
+    return Batch(tokens, targets, positions, (len(starts), width), len(starts) * width)
+
+
+def packs(lengths: Sequence[int], width: int) -> Iterator[range]:
+    """Which documents share a row: consecutive ones, as many as fit into `width` positions."""
+    start, used = 0, 0
+    for i, length in enumerate(lengths):
+        if used + length > width:
+            yield range(start, i)
+            start, used = i, 0
+        used += length
+    yield range(start, len(lengths))

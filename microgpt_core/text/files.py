@@ -1,0 +1,80 @@
+"""The dataset `text`: your own text files, from paths, folders and globs, unaltered but for line ends."""
+
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
+from microgpt_core.text.split import SplitDataset
+
+Document = Literal["file", "line"]
+
+
+@dataclass
+class TextFiles(SplitDataset):
+    """Text files; a document is a whole `file`, or a `line`. Those with nothing but white space are skipped.
+
+    `path` is one or several of: a file, a folder (searched for *.txt, also in its folders), a glob such as
+    `data/**/*.md`. Files are sorted by their full path, each read once. Relative paths start from `base`,
+    else from the current folder. A folder's hidden files are left alone.
+    """
+
+    name: ClassVar[str] = "text"
+
+    path: str | list[str]
+    document: Document = "file"
+    encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.paths or not all(self.paths):
+            raise ConfigurationError("path: it is empty; name a file, a folder or a glob such as data/*.txt")
+        if self.document not in get_args(Document):
+            raise UnknownNameError("document", self.document, get_args(Document))
+        try:
+            " ".encode(self.encoding)
+        except (LookupError, ValueError) as error:
+            raise ConfigurationError(f"encoding: {error}; try utf-8, utf-16, latin-1 or cp1252") from None
+
+    @property
+    def paths(self) -> list[str]:
+        return self.path if isinstance(self.path, list) else [self.path]
+
+    def all_documents(self) -> list[str]:
+        texts = [read_text(file, self.encoding) for file in self.files()]
+        pieces = texts if self.document == "file" else [line for text in texts for line in text.split("\n")]
+        documents = [piece for piece in pieces if piece.strip()]
+        if not documents:
+            raise DataError(f"{', '.join(map(str, self.paths))}: no text, only white space in {len(texts)} file(s)")
+        return documents
+
+    def files(self) -> list[Path]:
+        """The files that `path` names, in the order in which they are read. Raises DataError where there are none."""
+        found = {file.resolve() for path in self.paths for file in self._matching(path)}
+        return sorted(found, key=Path.as_posix)
+
+    def _matching(self, path: str) -> list[Path]:
+        start = self.base or Path()
+        place = start / Path(path).expanduser()
+        if place.is_file():
+            return [place]
+        root, pattern = (place, "**/*.txt") if place.is_dir() else (start, str(Path(path).expanduser()))
+        matches = [root / match for match in glob(pattern, root_dir=root, recursive=True)]
+        files = [match for match in matches if match.is_file()]
+        if not files:
+            what = "holds no *.txt file" if place.is_dir() else "is no file, no folder and no glob that matches a file"
+            raise DataError(f"{path}: {what} (looked in {root.resolve()})")
+        return files
+
+
+def read_text(file: Path, encoding: str) -> str:
+    """A file's text, with line ends as \\n and no byte order mark. Raises DataError with the place of a bad byte."""
+    try:
+        text = file.read_bytes().decode(encoding)
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{error.object[error.start]:02X} at offset {error.start}"
+        raise DataError(f"{file}: {found} isn't {encoding} text; set `encoding`, or leave the file out") from None
+    except OSError as error:
+        raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

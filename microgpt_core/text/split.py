@@ -1,0 +1,71 @@
+"""Training and validation: which documents are held out, so that a model is judged on text it never saw."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from microgpt_core.components.text import Dataset, Split
+from microgpt_core.errors import ConfigurationError, UnknownNameError
+
+SPLITS = ("train", "validation")
+LARGEST = 0.5
+
+
+@dataclass(kw_only=True)
+class SplitDataset(Dataset):
+    """A dataset that reads all of its documents and holds the fraction `validation` of them out."""
+
+    validation: float = 0.1
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fraction(self.validation)
+
+    @abstractmethod
+    def all_documents(self) -> list[str]:
+        """Every document, in the source's order. Raises DataError where there is nothing to read."""
+        raise NotImplementedError
+
+    def documents(self, split: Split) -> Iterator[str]:
+        if split not in SPLITS:
+            raise UnknownNameError("split", split, SPLITS)
+        sides = split_documents(self.all_documents(), self.validation, self.split_seed)
+        return iter(sides[SPLITS.index(split)])
+
+
+def split_documents(documents: Sequence[str], validation: float, seed: int) -> tuple[list[str], list[str]]:
+    """(train, validation), without a document that is on both sides, each in the source's order.
+
+    The fraction is of the distinct documents, rounded, but at least one where any is asked for; copies follow
+    their original. A single document is cut in two (`split_text`).
+    """
+    check_fraction(validation)
+    if len(documents) == 1:
+        return split_text(documents[0], validation)
+    held_out = choose(set(documents), validation, seed)
+    return [d for d in documents if d not in held_out], [d for d in documents if d in held_out]
+
+
+def split_text(text: str, validation: float) -> tuple[list[str], list[str]]:
+    """One long document, split by position: its last characters are the validation. An empty side is no document."""
+    cut = int(len(text) * (1 - validation))
+    return [text[:cut]] if cut else [], [text[cut:]] if cut < len(text) else []
+
+
+def choose(distinct: set[str], validation: float, seed: int) -> set[str]:
+    """The documents whose hashes come first.
+
+    A hash, not a shuffle: the choice doesn't depend on the documents' order or on Python's generator, and
+    when documents are added later, nearly all of the others stay on their side.
+    """
+    if not validation or len(distinct) < 2:
+        return set()
+    count = max(1, round(validation * len(distinct)))
+    return set(sorted(distinct, key=lambda d: sha256(f"{seed}/{d}".encode("utf-8", "surrogatepass")).digest())[:count])
+
+
+def check_fraction(validation: float) -> None:
+    """Raise ConfigurationError unless `validation` is a fraction that leaves most of the text to learn from."""
+    if not 0 <= validation <= LARGEST:
+        raise ConfigurationError(f"validation: found {validation!r}, allowed: 0 (hold nothing out) to {LARGEST}")
