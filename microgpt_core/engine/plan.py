@@ -47,6 +47,15 @@ class PlanCall:
     flops: int = 0
     bytes: int = 0
 
+    @property
+    def written(self) -> list[int]:
+        """The values that this call writes or adds to."""
+        if self.method == "forward":
+            names: tuple[str, ...] = (*self.op.signature.produced, *self.op.mutates)
+        else:
+            names = tuple(f"d_{name}" for name in self.op.signature.inputs)
+        return [i for n in names if (i := self.arguments.get(n)) is not None]
+
 
 @dataclass
 class Plan:

@@ -15,7 +15,7 @@ class TrainSettings:
         max_steps: steps to make
         minutes: stop after this time, however few steps were made; null: only max_steps counts
         batch_size: rows of a batch; with `packed`, blocks of tokens
-        batching: what a batch is made of
+        batching: what a batch is made of; null: documents, or windows where the dataset is one long text
         shuffle: a new order for each epoch, or the first one's again
         accumulation: batches that one step averages over
         grad_clip: largest norm of all gradients together; null: any
@@ -31,7 +31,7 @@ class TrainSettings:
     max_steps: int = 1000
     minutes: float | None = None
     batch_size: int = 8
-    batching: Literal["documents", "packed", "random_window"] = "documents"
+    batching: Literal["documents", "packed", "random_window"] | None = None
     shuffle: Literal["epoch", "once"] = "epoch"
     accumulation: int = 1
     grad_clip: float | None = 1.0

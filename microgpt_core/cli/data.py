@@ -1,0 +1,52 @@
+"""`microgpt data`: the cache of well-known texts. `get` is the only command that opens a connection."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from microgpt_core.cli.options import json_option
+from microgpt_core.cli.table import print_table
+from microgpt_core.text import cache
+
+
+@click.group("data")
+def command() -> None:
+    """List, fetch and add well-known texts, each known by its checksum."""
+
+
+@command.command("list")
+@json_option
+def list_data(as_json: bool) -> None:
+    """List the texts, and which of them are in the cache."""
+    entries = cache.catalogue().values()
+    if as_json:
+        click.echo(json.dumps([asdict(e) | {"cached": cache.cached(e.name) is not None} for e in entries], indent=2))
+        return
+    rows = [
+        (e.name, "yes" if cache.cached(e.name) else "no", f"{e.size:,}", e.licence, e.sha256[:12], e.about)
+        for e in entries
+    ]
+    print_table(("name", "cached", "bytes", "licence", "sha256", "what it is"), rows)
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+def add(name: str, file: Path) -> None:
+    """Copy FILE into the cache as NAME, if its checksum is the right one."""
+    click.echo(cache.add(name, file))
+
+
+@command.command("get")
+@click.argument("name")
+def get(name: str) -> None:
+    """Fetch NAME over the network, unless it is in the cache."""
+    entry = cache.entry(name)
+    if not cache.cached(name):
+        click.echo(f"fetching {entry.url}", err=True)
+    with click.progressbar(length=entry.size, file=sys.stderr) as bar:
+        path = cache.get(name, lambda done, size: bar.update(done - bar.pos))
+    click.echo(path)

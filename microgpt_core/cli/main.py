@@ -1,0 +1,116 @@
+"""The program `microgpt`: which commands there are, and what happens when one fails.
+
+A command is imported when it is used, so that `--help` is quick and works whatever is broken.
+"""
+
+import os
+from importlib import import_module
+from typing import Any
+
+import click
+
+from microgpt_core import __version__
+from microgpt_core.errors import MicrogptError, nearest
+from microgpt_core.plugins.discovery import Point, entry_points
+from microgpt_core.plugins.pack import CORE_DISTRIBUTION, PluginError, cause
+
+GROUP = "microgpt.commands.v1"  # of entry points: name = "module:click_command"
+
+# Name -> what it does. Each is the `command` of a module of its name in this package.
+COMMANDS = {
+    "run": "Train a model as a pipeline says, then show what it learned.",
+    "plan": "Show what a pipeline will compute, and how much memory it needs.",
+    "generate": "Let a trained model write.",
+    "evaluate": "Measure a trained model on text.",
+    "list": "List the components that there are.",
+    "show": "Show one component: every field, default and meaning.",
+    "data": "List, fetch and add well-known texts.",
+}
+
+EXAMPLES = """\b
+Examples:
+  microgpt run names                         train on names, then invent some
+  microgpt run names --set model.n_layer=2   the same with one value changed
+  microgpt show pipeline names               the file behind it, to start your own from
+"""
+
+
+class Commands(click.Group):
+    """The commands of the core and of the packs, known by name before anything is imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS) + [name for name in sorted(pack_commands()) if name not in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            command: click.Command = import_module(f"microgpt_core.cli.{cmd_name}").command
+            return command
+        points = pack_commands().get(cmd_name)
+        return load_command(points) if points else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and args[0] not in (known := self.list_commands(ctx)):
+            ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], known)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+        others = {name: points for name, points in pack_commands().items() if name not in COMMANDS}
+        if others:
+            with formatter.section("Commands of packs"):
+                formatter.write_dl(
+                    [(name, f"from {points[0].distribution}") for name, points in sorted(others.items())]
+                )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MicrogptError as error:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("\nstopped", err=True)
+            ctx.exit(130)
+
+
+def pack_commands() -> dict[str, list[Point]]:
+    """The entry points of packs' commands, by name."""
+    found: dict[str, list[Point]] = {}
+    for point in entry_points(GROUP):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def load_command(points: list[Point]) -> click.Command:
+    """The command behind an entry point. Raises PluginError where two have the name, or it can't be imported."""
+    point = points[0]
+    if len(points) > 1:
+        origins = ", ".join(p.distribution for p in points)
+        raise PluginError(f"the command {point.name!r} comes from several packs: {origins}; uninstall one of them")
+    try:
+        command = point.entry.load()
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+        raise PluginError(
+            f"the command {point.name!r} of {point.distribution} {point.version}: {cause(error)}"
+        ) from error
+    if not isinstance(command, click.Command):
+        raise PluginError(f"the command {point.name!r} of {point.distribution}: {point.value} is no click command")
+    return command
+
+
+def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"{CORE_DISTRIBUTION} {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version."
+)
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Train and run small GPT language models, from first principles."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False

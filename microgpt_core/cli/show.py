@@ -1,0 +1,100 @@
+"""`microgpt show`: one component as YAML to paste, with every field, its default and its meaning."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from microgpt_core.cli.options import json_option, plugin_option
+from microgpt_core.components import SLOTS, Op, check_slot
+from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.read import packaged
+from microgpt_core.pipeline.settings import COMPONENTS, SUPPLIED, plain
+from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.plugins.fields import Field, type_text
+from microgpt_core.plugins.kinds import kind_named
+from microgpt_core.plugins.loader import load
+from microgpt_core.plugins.registry import Description, Registry
+
+SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
+
+
+@click.command("show")
+@click.argument("kind")
+@click.argument("name")
+@plugin_option
+@json_option
+def command(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """Show the component NAME of a KIND (see `microgpt list`), or `pipeline NAME`."""
+    if kind in ("pipeline", "pipelines"):
+        show_pipeline(name)
+        return
+    registry = load(builtin, plugins)
+    about = registry.describe(kind, name)
+    click.echo(json.dumps(as_data(about), indent=2) if as_json else as_text(registry, about), nl=as_json)
+
+
+def show_pipeline(name: str) -> None:
+    if name not in packaged():
+        raise UnknownNameError("pipeline", name, packaged())
+    click.echo(packaged()[name].read_text(encoding="utf-8"), nl=False)
+
+
+def as_text(registry: Registry, about: Description) -> str:
+    """Comments that say what it is, then the YAML that uses it."""
+    kind = kind_named(about.kind)
+    origin = f"{about.distribution} {about.version}".strip()
+    head = f"# {about.name}: {about.doc}\n# {'an' if kind.one[0] in 'aeiou' else 'a'} {kind.one} of {origin}\n"
+    if about.kind in SECTIONS:
+        return head + section(SECTIONS[about.kind], registry.full_name(about.kind, about.name), about.fields)
+    if about.kind == "ops":
+        return head + op_text(registry.get("ops", about.name))
+    keys = {"backends": "backend: {}\n", "kernels": "# kernels: {{OP: BACKEND}}\n", "stages": "stages: [train, {}]\n"}
+    return head + keys.get(about.kind, "").format(about.name)
+
+
+def section(name: str, use: str, fields: list[Field]) -> str:
+    """`optimizer:` and below it a line for each field."""
+    shown = [f for f in fields if f.name not in SUPPLIED.get(name, {})]
+    lines = [
+        (f"{f.name}:" if f.required else write_yaml({f.name: plain(f.default)}).strip(), meaning(f)) for f in shown
+    ]
+    width = max((len(line) for line, _ in lines), default=0)
+    return "".join([f"{name}:\n  use: {use}\n", *(f"  {line:{width}}  # {said}\n" for line, said in lines)])
+
+
+def meaning(field: Field) -> str:
+    said = f"{type_text(field.type)}: {field.doc}" if field.doc else type_text(field.type)
+    return f"required; {said}" if field.required else said
+
+
+def op_text(op: Any) -> str:
+    """An op's signature, and where a model can name it."""
+    op = op if isinstance(op, Op) else op()
+    slots = [slot for slot in SLOTS if fits(op, slot)]
+    use = f"# fits: {', '.join(slots)}\nmodel: {{{slots[0]}: {op.name}}}\n" if slots else ""
+    return f"# {op}\n{use}"
+
+
+def fits(op: Op, slot: str) -> bool:
+    try:
+        check_slot(op, slot)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def as_data(about: Description) -> dict[str, Any]:
+    supplied = SUPPLIED.get(SECTIONS.get(about.kind, ""), {})
+    shown = [f for f in about.fields if f.name not in supplied]
+    fields = [
+        {"name": f.name, "type": type_text(f.type), "required": f.required, "doc": f.doc}
+        | ({} if f.required else {"default": plain(f.default)})
+        for f in shown
+    ]
+    return {
+        "kind": about.kind, "name": about.name, "pack": about.pack, "distribution": about.distribution,
+        "version": about.version, "doc": about.doc, "fields": fields,
+    }  # fmt: skip

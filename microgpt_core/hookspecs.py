@@ -1,0 +1,117 @@
+"""The whole extension surface: one hook per kind of component.
+
+A pack is a module with some of these functions, marked with `@hookimpl`, and an entry point that names it:
+
+    [project.entry-points."microgpt.plugins.v1"]
+    mish = "microgpt_mish.plugin"
+
+A hook returns a mapping `name -> class or "module:Class"`. The string form is imported when the component is
+first used: prefer it. An empty mapping, or None, brings nothing. Names are lower case, with digits, `-`, `_`
+and `.`; a name that the core has already is refused, one that another pack has must be qualified (`mish/name`).
+A hook is called once, takes no arguments and must not do anything else: no files, no downloads.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pluggy
+
+PROJECT = "microgpt"
+GROUP = "microgpt.plugins.v1"  # of entry points; the number is the version of everything in this file
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+Components = Mapping[str, Any]  # name -> class, instance, function, or "module:Name"
+
+
+@hookspec
+def microgpt_ops() -> Components | None:
+    """What can be computed: subclasses (or instances) of `Op`, by the name that they have themselves.
+
+    An op whose signature fits a slot can be named there: `model: {activation: mish}`.
+
+    Example: `return {"mish": "microgpt_mish.mish:Mish"}`.
+    """
+
+
+@hookspec
+def microgpt_kernels() -> Components | None:
+    """One op on one backend: subclasses of `Kernel`, under the key `backend/op`. Both may be another pack's.
+
+    Example: `return {"numpy/mish": "microgpt_mish.numpy_kernel:MishKernel"}`.
+    """
+
+
+@hookspec
+def microgpt_backends() -> Components | None:
+    """Who runs ops: subclasses of `Backend`, for `backend: numpy`. Its kernels come by `microgpt_kernels`.
+
+    Example: `return {"numpy": "microgpt_numpy.backend:Numpy"}`.
+    """
+
+
+@hookspec
+def microgpt_tokenizers() -> Components | None:
+    """Text to numbers and back: subclasses of `Tokenizer`, for `tokenizer: bpe`.
+
+    Example: `return {"bpe": "microgpt_tokenizers.bpe:BPE"}`.
+    """
+
+
+@hookspec
+def microgpt_datasets() -> Components | None:
+    """Where documents come from: subclasses of `Dataset`, for `dataset: {use: chat}`.
+
+    Example: `return {"chat": "microgpt_datasets.chat:Chat"}`.
+    """
+
+
+@hookspec
+def microgpt_optimizers() -> Components | None:
+    """How parameters move: subclasses of `Optimizer`, for `optimizer: {use: lion, lr: 1e-4}`.
+
+    The op that an optimizer names comes by `microgpt_ops`.
+
+    Example: `return {"lion": "microgpt_optimizers.lion:Lion"}`.
+    """
+
+
+@hookspec
+def microgpt_schedules() -> Components | None:
+    """How the learning rate moves: subclasses of `Schedule`, for `schedule: {use: wsd, warmup_steps: 50}`.
+
+    Example: `return {"wsd": "microgpt_optimizers.wsd:WSD"}`.
+    """
+
+
+@hookspec
+def microgpt_models() -> Components | None:
+    """What is trained: subclasses of `microgpt_core.models.model.Model`, for `model: {use: rwkv}`.
+
+    Example: `return {"rwkv": "microgpt_models.rwkv:RWKV"}`.
+    """
+
+
+@hookspec
+def microgpt_analyzers() -> Components | None:
+    """Who looks at a model while it trains, and never touches: subclasses of `Analyzer`.
+
+    Example: `return {"attention-entropy": "microgpt_analyzers.entropy:AttentionEntropy"}`.
+    """
+
+
+@hookspec
+def microgpt_formats() -> Components | None:
+    """How a model is written to a file and read back, for `microgpt export MODEL --format gguf`.
+
+    Example: `return {"gguf": "microgpt_interop.gguf:GGUF"}`.
+    """
+
+
+@hookspec
+def microgpt_stages() -> Components | None:
+    """What a run does, one after the other: functions of the run's context, for `stages: [train, report]`.
+
+    Example: `return {"report": "microgpt_lab.report:report"}`.
+    """

@@ -1,0 +1,1 @@
+"""Pipelines: one YAML file read, checked and made into components; then its stages, one after the other."""

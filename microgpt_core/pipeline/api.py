@@ -1,0 +1,60 @@
+"""What a program calls: run a pipeline, load a model. The command line does the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.read import read_pipeline
+from microgpt_core.pipeline.run import Reporter, Run
+from microgpt_core.pipeline.run_folder import RESOLVED, choose_folder, find_run, make_folder, model_folder
+from microgpt_core.plugins.loader import load as load_plugins
+
+
+def run(
+    pipeline: str | Path,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    output: str | Path | None = None,
+    force: bool = False,
+    plugins: Iterable[str | Path] = (),
+    reporter: Reporter | None = None,
+) -> Run:
+    """Run a pipeline: a YAML file's path, or the name of one inside the package, such as "names".
+
+    `overrides` change its values ({"train.max_steps": 100}); `output` is the run's folder, by default the
+    next `runs/<name>-<n>`; `plugins` are Python files whose components it may name. Raises PipelineError
+    with everything that is wrong in the file, before anything has been written.
+    """
+    registry = load_plugins(builtin, plugins)
+    settings = read_pipeline(pipeline, registry, overrides)
+    folder = choose_folder(settings.name, None if output is None else Path(output), force)
+    made = Run(settings, registry, folder, reporter or Reporter())
+    _ = made.network  # what is wrong with the data shows here, before a folder is made
+    make_folder(folder, settings, registry)
+    made.execute()
+    return made
+
+
+def load(model: str | Path, plugins: Iterable[str | Path] = ()) -> LanguageModel:
+    """A trained model: a model's or a run's folder, a run's name, or "latest"."""
+    return LanguageModel.load(model_folder(find_run(str(model))), load_plugins(builtin, plugins).get)
+
+
+
+def held_out_loss(model: str, language_model: LanguageModel, plugins: Iterable[str | Path] = ()) -> float:
+    """A model's loss on the text that its run held out. Raises ConfigurationError where there is none."""
+    folder = find_run(model)
+    resolved = folder / RESOLVED
+    if not resolved.is_file():
+        raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
+    registry = load_plugins(builtin, plugins)
+    made = Run(read_pipeline(resolved, registry), registry, folder)
+    if not made.documents["validation"]:
+        raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
+    batch_size = made.pipeline.train.batch_size
+    return language_model.loss(made.documents["validation"], made.batching, batch_size)

@@ -1,0 +1,58 @@
+"""What the command line changes: `--set model.n_layer=4` laid over a document that has been read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from microgpt_core.pipeline.problems import PipelineError, Place, Problem
+from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
+
+Overrides = Iterable[str] | Mapping[str, Any]  # "model.n_layer=4", or {"model.n_layer": 4} from Python
+
+
+def apply(document: Document, overrides: Overrides) -> None:
+    """Lay overrides over a document, in their order. Raises PipelineError where one can't be read."""
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            put(document, key, value, Place("override", 0, 1, f"{key}={value!r}"))
+        return
+    for text in overrides:
+        key, equals, written = text.partition("=")
+        place = Place("--set", 0, 1, text)
+        if not equals or not all(key.split(".")):
+            raise PipelineError([Problem(place, "expected KEY=VALUE, for example model.n_layer=4")])
+        put(document, key, read_value(written, Place("--set", 0, len(key) + 2, text)), place)
+
+
+def read_value(written: str, place: Place) -> Any:
+    """A value as YAML has it. Raises PipelineError, with the place in the command line."""
+    try:
+        value = read_yaml(written, "--set")
+        found = value.problems
+    except PipelineError as error:
+        found = error.problems
+    if found:
+        raise PipelineError([Problem(place, problem.message) for problem in found])
+    return value.data
+
+
+def put(document: Document, key: str, value: Any, place: Place) -> None:
+    """Replace what stands at `model.n_layer`, making the sections above it where there are none."""
+    path: Location = tuple(key.split("."))
+    if not isinstance(document.data, dict):
+        document.data = {}
+    section = document.data
+    for depth, step in enumerate(path[:-1], start=1):
+        inner = section.get(step)
+        if isinstance(inner, str):
+            inner = {"use": inner}  # the long form of `tokenizer: char`
+        if not isinstance(inner, dict):
+            inner = {}
+            document.keys[path[:depth]] = place
+        section[step] = inner
+        section = inner
+    section[path[-1]] = value
+    for places in (document.keys, document.values):
+        for old in [p for p in places if p[: len(path)] == path]:
+            del places[old]
+    document.keys[path] = place
+    document.values[path] = Place(place.source, 0, min(len(key) + 2, len(place.text)), place.text)

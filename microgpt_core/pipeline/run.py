@@ -1,0 +1,137 @@
+"""A run: what the stages of a pipeline share, built when the first of them needs it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from microgpt_core.components import Dataset, Tokenizer
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.models.model import Model
+from microgpt_core.pipeline.backends import find_kernels
+from microgpt_core.pipeline.settings import Pipeline
+from microgpt_core.plugins.registry import Registry
+from microgpt_core.text.batch import Batch
+from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
+from microgpt_core.training.trainer import Result, Step
+
+
+class Reporter:
+    """Whoever wants to know how a run goes on. This one doesn't; the command line's does."""
+
+    def headline(self, text: str) -> None:
+        """A line about the run as a whole."""
+
+    def step(self, step: Step) -> None:
+        """A training step is done."""
+
+    def sample(self, text: str) -> None:
+        """The model wrote this."""
+
+    def done(self) -> None:
+        """The stage is over."""
+
+
+@dataclass
+class Run:
+    """One execution of a pipeline. After it, `model` is the trained one, `samples` what it wrote."""
+
+    pipeline: Pipeline
+    registry: Registry
+    folder: Path
+    reporter: Reporter = field(default_factory=Reporter)
+    result: Result | None = None
+    evaluation: dict[str, float] = field(default_factory=dict)
+    samples: list[str] = field(default_factory=list)
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """The run's one stream of random numbers: it shuffles the documents, draws the weights, then samples."""
+        return random.Random(self.pipeline.seed)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return self.pipeline.dataset.build()  # type: ignore[no-any-return]
+
+    @cached_property
+    def documents(self) -> dict[str, list[str]]:
+        """The texts of each split, "train" and "validation"."""
+        splits = {split: list(self.dataset.documents(split)) for split in ("train", "validation")}
+        if not splits["train"]:
+            raise DataError(f"dataset {self.pipeline.dataset.name!r} has no documents to train on")
+        return splits
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Trained on all documents, so that it can say whatever is in the validation text too."""
+        every = [text for documents in self.documents.values() for text in documents]
+        return self.pipeline.tokenizer.build().train(every)  # type: ignore[no-any-return]
+
+    @cached_property
+    def batching(self) -> str:
+        return self.pipeline.train.batching or ("documents" if self.dataset.separate else "random_window")
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The batches to train on. They draw the first epoch's order from the run's stream, before the weights."""
+        settings = self.pipeline.train
+        return Batches(
+            encode_documents(self.tokenizer, self.documents["train"]),
+            batching=self.batching,
+            batch_size=settings.batch_size,
+            block_size=self._model.block_size,
+            seed=self.pipeline.seed,
+            rng=self.rng,
+            shuffle=settings.shuffle,
+            bos=self.tokenizer.bos,
+        )
+
+    @cached_property
+    def validation(self) -> list[Batch]:
+        """The validation text, once through; empty where nothing was held out."""
+        if not self.documents["validation"]:
+            return []
+        documents = encode_documents(self.tokenizer, self.documents["validation"])
+        batch_size, block_size = self.pipeline.train.batch_size, self._model.block_size
+        return list(
+            evaluation_batches(
+                documents, batching=self.batching, batch_size=batch_size, block_size=block_size, bos=self.tokenizer.bos
+            )
+        )
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        return find_kernels(self.pipeline, self.registry)
+
+    @cached_property
+    def network(self) -> Model:
+        """The model, its weights drawn."""
+        model = self._model
+        _ = self.batches  # first in the run's stream
+        model.allocate(self.pipeline.precision)
+        model.initialise(self.rng)
+        return model
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model with its tokenizer, to be asked: `run.model.generate("em")`."""
+        return LanguageModel(self.network, self.tokenizer, self.kernels)
+
+    @cached_property
+    def _model(self) -> Model:
+        return self.pipeline.model.build(vocab_size=self.tokenizer.vocab_size)  # type: ignore[no-any-return]
+
+    def execute(self) -> None:
+        """Every stage in the pipeline's order."""
+        for name in self.pipeline.stages:
+            stage: Callable[[Run], Any] = self.registry.get("stages", name)
+            if not callable(stage):
+                raise ConfigurationError(f"stage {name!r} is {stage!r}, expected a function of the run")
+            stage(self)
+            self.reporter.done()

@@ -1,0 +1,90 @@
+"""A run's folder: what was asked for, where it ran, and what came out."""
+
+import json
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline.settings import Pipeline, to_dict
+from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.plugins.pack import version_of
+from microgpt_core.plugins.registry import Registry
+from microgpt_core.storage.atomic import atomic_write
+
+RUNS = Path("runs")
+RESOLVED = "resolved.yaml"
+DEPENDENCIES = ("pluggy", "click", "PyYAML", "pydantic", "rich")
+
+
+def choose_folder(name: str, output: Path | None, force: bool) -> Path:
+    """The folder that a run will have: `output`, or the next free `runs/<name>-<n>`.
+
+    Raises ConfigurationError where `output` exists, unless `force` says to replace the run in it.
+    """
+    if output is None:
+        taken = [int(p.name.rpartition("-")[2]) for p in RUNS.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()]
+        return RUNS / f"{name}-{max(taken, default=0) + 1}"
+    if output.exists():
+        if not force:
+            raise ConfigurationError(f"{output} exists already; name another folder, or replace it with --force")
+        if not (output / RESOLVED).is_file():
+            raise ConfigurationError(f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself")
+    return output
+
+
+def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
+    """Make the folder, in place of an earlier run's, with what is known before anything has run."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    write(folder / "pipeline.yaml", pipeline.text)
+    write(folder / RESOLVED, write_yaml(to_dict(pipeline)))
+    write(folder / "environment.json", json.dumps(environment(registry), indent=2) + "\n")
+
+
+def environment(registry: Registry) -> dict[str, Any]:
+    """The versions of everything that a run's numbers can depend on."""
+    return {
+        "microgpt-core": version_of("microgpt-core"),
+        "python": sys.version.split()[0],
+        "implementation": platform.python_implementation(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "packs": {pack.name: pack.origin for pack in registry.packs if pack.state == "ok"},
+        "dependencies": {name: version_of(name) for name in DEPENDENCIES},
+    }
+
+
+def write(path: Path, text: str) -> None:
+    atomic_write(path, text.encode("utf-8"))
+
+
+def find_run(name: str) -> Path:
+    """The folder of a run or a model: a path, a run's name under `runs/`, or `latest`."""
+    if name == "latest":
+        runs = [p for p in RUNS.glob("*") if (p / RESOLVED).is_file()]
+        if not runs:
+            raise ConfigurationError(f"there is no run in {RUNS.absolute()} yet; make one: microgpt run names")
+        return max(runs, key=lambda p: (p / RESOLVED).stat().st_mtime_ns)
+    for folder in (Path(name), RUNS / name):
+        if folder.is_dir():
+            return folder
+    known = sorted(p.name for p in RUNS.glob("*") if p.is_dir())
+    raise ConfigurationError(
+        f"{name}: there is no such model folder, and no run of that name in {RUNS.absolute()} "
+        f"(runs there: {', '.join(known) or 'none'})"
+    )
+
+
+def model_folder(folder: Path) -> Path:
+    """Where the model lies in a run's folder; a model folder is its own. Raises ConfigurationError for neither."""
+    for place in (folder / "model", folder):
+        if (place / "config.json").is_file():
+            return place
+    unfinished = (folder / RESOLVED).is_file()
+    problem = "the run hasn't finished, so it has no model yet" if unfinished else "neither a run nor a model folder"
+    hint = f"; its checkpoints are in {folder / 'checkpoints'}" if (folder / "checkpoints").is_dir() else ""
+    raise ConfigurationError(f"{folder}: {problem}{hint}")

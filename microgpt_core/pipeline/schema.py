@@ -1,0 +1,118 @@
+"""Whether a value fits a type, said in words that a beginner knows. The only module that knows pydantic."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from microgpt_core.errors import nearest
+from microgpt_core.pipeline.yaml_reader import Document, Location
+
+CONFIG = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+EXPECTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "none_required": "null",
+    "path_type": "a path",
+    "missing": "a longer list",
+    "json_invalid": "text that UTF-8 can hold",
+}
+UNWRITABLE = "needs_python_object"  # a branch such as `Op` of `str | Op`: nothing in YAML is one
+
+
+def validate(annotation: Any, value: Any) -> tuple[Any, list[tuple[Location, str]]]:
+    """(the value as the type has it, no problems), or (None, problems as (path inside the value, message)).
+
+    JSON's rules: a list does for a tuple, an integer for a float, and nothing else is converted.
+    """
+    try:
+        return TypeAdapter(annotation, config=CONFIG).validate_json(json.dumps(value)), []
+    except ValidationError as error:
+        return None, list(problems(error.errors(include_url=False), value))
+
+
+def validate_all(
+    document: Document, path: Location, types: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those of the given values that are of their types; the others are noted as the document's problems."""
+    valid: dict[str, Any] = {}
+    for key in [key for key in given if key in types]:
+        value, wrong = validate(types[key], given[key])
+        for inner, said in wrong:
+            document.problem((*path, key, *inner), said)
+        if not wrong:
+            valid[key] = value
+    return valid
+
+
+def problems(errors: list[ErrorDetails], value: Any) -> Iterator[tuple[Location, str]]:
+    """One problem for each place; of a union's branches, those that went deepest into the value."""
+    by_path: dict[Location, list[ErrorDetails]] = {}
+    for error in errors:
+        if error["type"] != UNWRITABLE:
+            by_path.setdefault(path_in(value, error["loc"]), []).append(error)
+    for path, found in by_path.items():
+        if not any(other[: len(path)] == path != other for other in by_path):
+            yield path, message(found, inside(value, path))
+
+
+def path_in(value: Any, location: tuple[str | int, ...]) -> Location:
+    """pydantic's location without what isn't in the value: the names of a union's branches."""
+    path: Location = ()
+    for step in location:
+        is_key = isinstance(value, dict) and step in value
+        if is_key or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            path, value = (*path, step), value[step]
+    return path
+
+
+def inside(value: Any, path: Location) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def message(errors: list[ErrorDetails], value: Any) -> str:
+    """`expected text or a list, found 3`."""
+    allowed = [choice for e in errors if e["type"] == "literal_error" for choice in choices(e)]
+    hint = nearest(value, allowed) if isinstance(value, str) else ""
+    expected = " or ".join(dict.fromkeys(map(expectation, errors)))
+    return f"expected {expected}, found {shown(value)}{hint}"
+
+
+def expectation(error: ErrorDetails) -> str:
+    if error["type"] == "literal_error":
+        allowed = choices(error)
+        return f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
+    if error["type"] == "too_long":
+        return f"a list of {error['ctx']['max_length']}"
+    return EXPECTED.get(error["type"], error["msg"])
+
+
+def choices(error: ErrorDetails) -> list[str]:
+    """What a Literal allows; pydantic has it as `'a', 'b' or 'c'`."""
+    return [part.strip("'") for part in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

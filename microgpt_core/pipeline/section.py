@@ -1,0 +1,131 @@
+"""One section of a pipeline, such as `model:`: which class it is for, what it gives it, and whether that works."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from microgpt_core.components import Op, check_slot
+from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.schema import shown, validate_all
+from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component
+from microgpt_core.pipeline.yaml_reader import Document
+from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.registry import Registry
+
+
+@dataclass
+class Section:
+    """One section as the document has it, with the class that it is for."""
+
+    name: str
+    given: dict[str, Any]
+    use: str = ""
+    cls: Any = None  # None where the name that the section uses is a problem
+    fields: dict[str, Field] = field(default_factory=dict)  # of the class, less those that a run fills in
+
+    @property
+    def keys(self) -> list[str]:
+        """All that may be given."""
+        special = ["use", "preset"] if self.name == "model" else ["use"] if self.name in COMPONENTS else []
+        return special + list(self.fields)
+
+
+def read_section(document: Document, registry: Registry, name: str) -> Section:
+    """A section, its short form written out and its preset filled in. Problems are noted in the document."""
+    given = document.data.get(name)
+    if isinstance(given, str) and name in COMPONENTS:
+        given = {"use": given}
+    if not isinstance(given, dict | None):
+        allowed = "a component's name, or a mapping" if name in COMPONENTS else "a mapping"
+        document.problem((name,), f"expected {allowed}, found {shown(given)}")
+        given = None
+    section = Section(name, dict(given or {}))
+    if name in SETTINGS:
+        section.cls = SETTINGS[name]
+        section.fields = {f.name: f for f in fields_of(section.cls)}
+    else:
+        fill_preset(document, section)
+        find_class(document, registry, section)
+    return section
+
+
+def fill_preset(document: Document, section: Section) -> None:
+    """`model: {preset: NAME}` gives what the section doesn't give itself."""
+    preset = section.given.pop("preset", None) if section.name == "model" else None
+    if isinstance(preset, str) and preset in PRESETS:
+        section.given = PRESETS[preset] | section.given
+    elif preset is not None:
+        document.problem(("model", "preset"), str(UnknownNameError("preset", str(preset), PRESETS)))
+
+
+def find_class(document: Document, registry: Registry, section: Section) -> None:
+    """The class behind `use`, or behind the section's default, and its fields."""
+    kind, default = COMPONENTS[section.name]
+    use = section.given.pop("use", default)
+    if not isinstance(use, str):
+        document.problem((section.name, "use"), f"expected a component's name, found {shown(use)}")
+        return
+    try:
+        cls = registry.get(kind, use)
+        section.fields = {f.name: f for f in fields_of(cls) if f.name not in SUPPLIED.get(section.name, {})}
+        section.cls, section.use = cls, registry.full_name(kind, use)
+    except ConfigurationError as error:
+        document.problem((section.name, "use"), str(error))
+
+
+def finish(document: Document, registry: Registry, section: Section, folder: Path | None) -> Any:
+    """The settings, or the Component, that a section is. Problems are noted in the document."""
+    types = {name: f.type for name, f in section.fields.items()}
+    values = validate_all(document, (section.name,), types, section.given)
+    lacking = [f"{f.name!r}" for f in section.fields.values() if f.required and f.name not in section.given]
+    if lacking:
+        document.problem((section.name,), f"{section.use!r} needs {', '.join(lacking)}", key=True)
+    ops = find_ops(document, registry, section, values)
+    if section.cls is not None and all(f.name in values for f in section.fields.values() if f.required):
+        try_out(document, section, values | ops)
+    if section.name in SETTINGS:
+        return None if document.problems else section.cls(**values)
+    typed = document.where((section.name, "path")).line == 0  # on the command line, so from the current folder
+    base = folder if section.name == "dataset" and not typed else None
+    return Component(section.name, section.use, section.cls, values, ops, base)
+
+
+def find_ops(document: Document, registry: Registry, section: Section, values: dict[str, Any]) -> dict[str, Op]:
+    """The ops that a model's fields name, each fitting its slot. One that doesn't is noted, and leaves `values`."""
+    found: dict[str, Op] = {}
+    for name, slot in getattr(section.cls, "slots", {}).items():
+        named = values.get(name, section.fields[name].default)
+        if not isinstance(named, str):
+            continue
+        try:
+            op = registry.get("ops", named)
+            found[name] = op() if isinstance(op, type) else op
+            check_slot(found[name], slot)
+        except ConfigurationError as error:
+            document.problem((section.name, name), str(error))
+            values.pop(name, None)
+            found.pop(name, None)
+    return found
+
+
+def try_out(document: Document, section: Section, values: dict[str, Any]) -> None:
+    """Make the component, and note what it says against its fields.
+
+    It says one thing at a time. The fields that it names are then left at their defaults, until it is content.
+    """
+    trial = dict(values)
+    while True:
+        try:
+            section.cls(**trial, **SUPPLIED.get(section.name, {}))
+            return
+        except ValueError as error:  # as every ConfigurationError is
+            said = str(error).removeprefix(f"{section.name}.")
+            named = [word for word in dict.fromkeys(re.findall(r"\w+", said)) if word in trial]
+            place = (section.name, *named[:1])
+            document.problem(place, said.removeprefix(f"{named[0]}: ") if named else said)
+        if not named or any(section.fields[name].required for name in named):
+            return
+        for name in named:
+            del trial[name]

@@ -1,0 +1,103 @@
+"""A pipeline that has been read: everything that a run is told, with every default filled in."""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from microgpt_core.components import Dataset, Op
+from microgpt_core.inference.settings import GenerateSettings
+from microgpt_core.plugins.fields import fields_of
+from microgpt_core.training.settings import TrainSettings
+
+# Section -> the kind of component that it names, and the component that is taken where it names none.
+COMPONENTS = {
+    "dataset": ("datasets", "names"),
+    "tokenizer": ("tokenizers", "char"),
+    "model": ("models", "gpt"),
+    "optimizer": ("optimizers", "adamw"),
+    "schedule": ("schedules", "cosine"),
+}
+
+# Sections that hold settings of the run itself.
+SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSettings}
+
+# Fields that a run fills in, so that they are no YAML keys: each with a value to try the component with.
+SUPPLIED: dict[str, dict[str, Any]] = {"model": {"vocab_size": 256}}
+
+
+@dataclass
+class Component:
+    """A section that names a component: `tokenizer: char`, or `model: {use: gpt, n_layer: 2}`."""
+
+    section: str
+    name: str  # as the registry's `full_name` has it
+    cls: Any
+    fields: dict[str, Any]  # as given, in the types that the class declares
+    ops: dict[str, Op] = field(default_factory=dict)  # of a model, what its fields name by slot
+    folder: Path | None = None  # of a dataset, where relative paths start; None: the current folder
+
+    def build(self, **supplied: Any) -> Any:
+        """The component itself. `supplied` are the fields that the run fills in."""
+        made = self.cls(**{**self.fields, **self.ops, **supplied})
+        if isinstance(made, Dataset):
+            made.base = self.folder
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """`use`, and every field with its default."""
+        given = {f.name: self.fields.get(f.name, f.default) for f in fields_of(self.cls)}
+        supplied = SUPPLIED.get(self.section, {})
+        values = {name: plain(value) for name, value in given.items() if name not in supplied}
+        if self.section == "dataset" and "path" in values:
+            values["path"] = absolute(values["path"], self.folder or Path.cwd())
+        return {"use": self.name, **values}
+
+
+@dataclass(kw_only=True)
+class Pipeline:
+    """One pipeline. Its fields are the YAML file's keys, in the order in which they are written."""
+
+    microgpt: Literal[1] = 1
+    name: str
+    seed: int = 1337
+    plugins: list[str] = field(default_factory=list)
+    backend: str | list[str] = "auto"
+    kernels: dict[str, str] = field(default_factory=dict)
+    precision: Literal["float32", "float64"] = "float32"
+    dataset: Component
+    tokenizer: Component
+    model: Component
+    optimizer: Component
+    schedule: Component
+    train: TrainSettings
+    generate: GenerateSettings
+    stages: list[str] = field(default_factory=lambda: ["train", "evaluate", "generate"])
+    text: str = field(default="", repr=False)  # the file as given
+
+
+def to_dict(pipeline: Pipeline) -> dict[str, Any]:
+    """The pipeline as plain data with nothing left out: what `resolved.yaml` holds, and reads back as the same."""
+    values = {f.name: getattr(pipeline, f.name) for f in fields(pipeline) if f.name != "text"}
+    return {name: plain(value) for name, value in values.items()}
+
+
+def absolute(path: Any, folder: Path) -> Any:
+    """A dataset's `path`, one or several, so that it means the same wherever it is read from."""
+    if isinstance(path, list):
+        return [absolute(one, folder) for one in path]
+    return str(folder.absolute() / Path(path).expanduser()) if isinstance(path, str) else path
+
+
+def plain(value: Any) -> Any:
+    """Plain data of whatever a field can hold."""
+    if isinstance(value, Component):
+        return value.to_dict()
+    if isinstance(value, TrainSettings | GenerateSettings):
+        return asdict(value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, Op):
+        return value.name
+    return str(value) if isinstance(value, Path) else value

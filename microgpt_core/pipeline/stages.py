@@ -1,0 +1,89 @@
+"""The core's stages: train, evaluate, generate. Each is a function of the run."""
+
+import json
+from math import exp, log
+from random import Random
+
+from microgpt_core.components import Op
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.run_folder import write
+from microgpt_core.pipeline.settings import Pipeline
+from microgpt_core.plugins.registry import Registry
+from microgpt_core.training.loss import BatchLoss
+from microgpt_core.training.trainer import Trainer
+
+
+def train(run: Run) -> None:
+    """Train the model and leave it in the run's folder."""
+    model, settings = run.network, run.pipeline.train
+    trainer = Trainer(
+        model,
+        run.tokenizer,
+        run.batches,
+        run.pipeline.optimizer.build(),
+        run.pipeline.schedule.build(),
+        settings,
+        validation=run.validation,
+        kernels=run.kernels,
+        update_op=update_op(run.pipeline, run.registry),
+        folder=run.folder,
+        on_step=run.reporter.step,
+        saved={"rng": run.rng.getstate()},
+        about={"run": run.pipeline.name},
+    )
+    describe(run, trainer)
+    run.result = trainer.train()
+
+
+def update_op(pipeline: Pipeline, registry: Registry) -> Op:
+    """The op that the optimizer names: the core's, or one that a pack brought."""
+    found = registry.get("ops", pipeline.optimizer.cls.update)
+    return found if isinstance(found, Op) else found()  # type: ignore[no-any-return]
+
+
+def describe(run: Run, trainer: Trainer) -> None:
+    """What is about to be trained, on what, with which kernels; and what guessing would cost."""
+    documents, vocab_size = run.documents, run.tokenizer.vocab_size
+    held_out = f", {len(documents['validation']):,} held out" if documents["validation"] else ""
+    plan = trainer.loss.training.replay_for(*trainer.loss.inputs(run.batches.batch(0), 1.0)).plan
+    backends = list(dict.fromkeys(call.backend for call in plan.calls))
+    run.reporter.headline(
+        f"{run.pipeline.name}: {len(documents['train']):,} documents{held_out}; {vocab_size} tokens; "
+        f"{run.network.n_parameters:,} parameters; {' + '.join(backends)}, {run.network.precision}"
+    )
+    if fallbacks := plan.fallbacks():
+        counts = ", ".join(f"{op} ({n})" for op, n in fallbacks.items())
+        run.reporter.headline(f"not run by {run.kernels.backends[0].name}: {counts}; see microgpt plan --explain")
+    run.reporter.headline(f"guessing would cost ln {vocab_size} = {log(vocab_size):.3f}")
+
+
+def evaluate(run: Run) -> None:
+    """The loss on the validation text, into `evaluation.json`."""
+    if not run.validation:
+        raise ConfigurationError(
+            "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave the stage out"
+        )
+    loss = BatchLoss(run.network, kernels=run.kernels).evaluate(run.validation)
+    run.evaluation = {"loss": loss, "perplexity": exp(loss), "guessing": log(run.tokenizer.vocab_size)}
+    write(run.folder / "evaluation.json", json.dumps(run.evaluation, indent=2) + "\n")
+    run.reporter.headline(f"validation loss {loss:.4f}, perplexity {exp(loss):.2f}")
+
+
+def generate(run: Run) -> None:
+    """What the model writes after each prompt, into `samples.txt`."""
+    settings = run.pipeline.generate
+    rng = run.rng if settings.seed is None else Random(settings.seed)
+    for prompt in settings.prompts:
+        for _ in range(settings.num_samples):
+            text = run.model.generate(
+                prompt,
+                rng=rng,
+                max_new_tokens=settings.max_new_tokens,
+                temperature=settings.temperature,
+                top_k=settings.top_k,
+                top_p=settings.top_p,
+            )
+            run.samples.append(text)
+            run.reporter.sample(text)
+    write(run.folder / "samples.txt", "".join(f"{text}\n" for text in run.samples))

@@ -1,0 +1,50 @@
+"""The keys of a pipeline that are no sections: their values, and whether the names in them are names of something."""
+
+import re
+from typing import Any, get_type_hints
+
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline.requirement import unmet
+from microgpt_core.pipeline.schema import validate_all
+from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
+from microgpt_core.pipeline.yaml_reader import Document, Location
+from microgpt_core.plugins.registry import Registry
+
+TYPES = {key: hint for key, hint in get_type_hints(Pipeline).items() if key not in (*COMPONENTS, *SETTINGS, "text")}
+FILE_NAME = re.compile(r'[^<>:"/\\|?*\x00-\x1f]*[^<>:"/\\|?*\x00-\x1f. ]')  # one that every system allows
+
+
+def read_top_level(document: Document, registry: Registry) -> dict[str, Any]:
+    """The values that are given. Problems are noted in the document."""
+    top = validate_all(document, (), TYPES, document.data)
+    if not FILE_NAME.fullmatch(top.get("name", "-")):
+        document.problem(("name",), f"{top['name']!r} can't be a folder's name; use letters, digits, - and _")
+    if top.get("seed", 0) < 0:
+        document.problem(("seed",), f"found {top['seed']}, allowed: 0 or more")
+    for i, requirement in enumerate(top.get("plugins", [])):
+        if wrong := unmet(requirement, registry.packs):
+            document.problem(("plugins", i), wrong)
+    check_names(document, registry, top)
+    return top
+
+
+def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> None:
+    """Note each name of a backend, an op or a stage that the registry doesn't know. Nothing is imported."""
+
+    def check(path: Location, kind: str, name: str, key: bool = False) -> None:
+        try:
+            registry.find(kind, name)
+        except ConfigurationError as error:
+            document.problem(path, str(error), key)
+
+    backend = top.get("backend", "auto")
+    if isinstance(backend, list):
+        for i, name in enumerate(backend):
+            check(("backend", i), "backends", name)
+    elif backend != "auto":
+        check(("backend",), "backends", backend)
+    for op, name in top.get("kernels", {}).items():
+        check(("kernels", op), "ops", op, key=True)
+        check(("kernels", op), "backends", name)
+    for i, name in enumerate(top.get("stages", [])):
+        check(("stages", i), "stages", name)

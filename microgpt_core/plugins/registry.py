@@ -1,0 +1,145 @@
+"""The registry: which names there are, who brought them, and the classes behind them.
+
+A name is short (`bpe`) or qualified by its pack (`tokenizers/bpe`). A class is imported when it is first asked for.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from microgpt_core.components import Op
+from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.kinds import KINDS, kind_named
+from microgpt_core.plugins.pack import CORE, Pack, PluginError, cause
+
+
+@dataclass(frozen=True)
+class Description:
+    """What there is to say about one component."""
+
+    kind: str
+    name: str
+    pack: str
+    distribution: str
+    version: str
+    doc: str
+    fields: list[Field]
+
+
+class Registry:
+    """The components of all packs that were added to it, by kind and name."""
+
+    def __init__(self) -> None:
+        self.packs: list[Pack] = []  # also those that are disabled or failed
+        self._found: dict[str, dict[str, dict[str, Pack]]] = {kind: {} for kind in KINDS}  # kind -> name -> pack name
+        self._imported: dict[tuple[str, str, str], Any] = {}
+
+    def add(self, pack: Pack) -> None:
+        """Take in all of a pack's names, or none: raises PluginError where one is taken."""
+        if self.packs and pack.name == CORE:
+            raise PluginError(f"a pack can't be called {CORE!r}, as the core's own is")
+        for kind, components in pack.components.items():
+            for name in components:
+                check_free(pack, kind, name, self._found[kind].get(name, {}))
+        for kind, components in pack.components.items():
+            for name in components:
+                self._found[kind].setdefault(name, {})[pack.name] = pack
+        self.packs.append(pack)
+
+    def leave_out(self, pack: Pack, state: Literal["disabled", "failed"]) -> None:
+        """List a pack without its components."""
+        pack.state, pack.components = state, {}
+        self.packs.append(pack)
+
+    def names(self, kind: str) -> list[str]:
+        """What `get` knows, sorted: short names, qualified where several packs have the same."""
+        return sorted(
+            name if len(packs) == 1 else f"{pack}/{name}"
+            for name, packs in self._found[kind_named(kind).name].items()
+            for pack in packs
+        )
+
+    def get(self, kind: str, name: str) -> Any:
+        """The class (for an op perhaps an instance, for a stage a function) behind a name.
+
+        Raises UnknownNameError; ConfigurationError where several packs have the name; PluginError where the
+        pack that has it can't be imported.
+        """
+        pack, short = self.find(kind, name)
+        kind = kind_named(kind).name
+        key = (kind, pack.name, short)
+        if key not in self._imported:
+            self._imported[key] = imported(pack, kind, short)
+        return self._imported[key]
+
+    def find(self, kind: str, name: str) -> tuple[Pack, str]:
+        """The pack that brings a component, and the component's short name. Raises as `get`, but imports nothing."""
+        one, known = kind_named(kind).one, self._found[kind_named(kind).name]
+        if "@" in name:
+            raise ConfigurationError(f"{one} {name!r}: pinned names aren't supported; write {name.partition('@')[0]!r}")
+        packs = known.get(name, {})
+        if len(packs) > 1:
+            choices = ", ".join(f"{pack}/{name} ({packs[pack].origin})" for pack in sorted(packs))
+            raise ConfigurationError(f"{one} {name!r} is brought by several packs; write which: {choices}")
+        for pack in packs.values():
+            return pack, name
+        prefix, _, short = name.partition("/")
+        if prefix in known.get(short, {}):
+            return known[short][prefix], short
+        failures = "; ".join(pack.failure for pack in self.packs if pack.state == "failed")
+        raise UnknownNameError(one, name, self.names(kind), failures)
+
+    def full_name(self, kind: str, name: str) -> str:
+        """The name that stays right whatever else is installed: short for the core's, else qualified."""
+        pack, short = self.find(kind, name)
+        return short if pack.name == CORE else f"{pack.name}/{short}"
+
+    def describe(self, kind: str, name: str) -> Description:
+        """Where a component comes from, what it is and what can be set. Imports it; raises as `get`."""
+        pack, short = self.find(kind, name)
+        component = self.get(kind, name)
+        return Description(
+            kind_named(kind).name,
+            short,
+            pack.name,
+            pack.distribution,
+            pack.version,
+            first_line(component),
+            fields_of(component),
+        )
+
+
+def check_free(pack: Pack, kind: str, name: str, others: dict[str, Pack]) -> None:
+    """Raise PluginError where a pack takes a name of the core, or another pack has its name and the component's."""
+    one = KINDS[kind].one
+    if other := others.get(pack.name):
+        raise PluginError(f"{one} {pack.name}/{name} comes twice, from {other.origin} and from {pack.origin}")
+    if CORE in others:
+        raise PluginError(f"{one} {name!r} is the core's; {pack.origin} must call its own something else")
+
+
+def imported(pack: Pack, kind: str, name: str) -> Any:
+    """The object behind a pack's entry. Raises PluginError naming the pack."""
+    target = pack.components[kind][name]
+    if not isinstance(target, str):
+        return target
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{KINDS[kind].one} {name!r} of {pack.origin}: {target}: {cause(error)}; {pack.fix}"
+        ) from error
+    if wrong := KINDS[kind].mismatch(found):
+        raise PluginError(f"{KINDS[kind].one} {name!r} of {pack.origin}: {target}: {wrong}; {pack.fix}")
+    return found
+
+
+def first_line(component: Any) -> str:
+    """A component's docstring in one line; an op without one has its module's."""
+    cls = type(component) if isinstance(component, Op) else component
+    doc = cls.__doc__ or ""
+    if not doc or doc.startswith(f"{cls.__name__}("):  # what `dataclass` makes up
+        doc = import_module(cls.__module__).__doc__ or ""
+    return doc.strip().partition("\n")[0]
