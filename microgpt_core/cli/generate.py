@@ -47,6 +47,8 @@ def command(
     )  # checks them all
     language_model, rng, samples = api.load(model, plugins), Random(seed), []
     for prompt in settings.prompts:
+        language_model.tokenizer.encode(prompt)  # what it can't say is said before anything is written
+    for prompt in settings.prompts:
         for _ in range(settings.num_samples):
             stream = language_model.stream(
                 prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng

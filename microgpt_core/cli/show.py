@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from microgpt_core.cli.options import json_option, plugin_option
-from microgpt_core.components import SLOTS, Op, check_slot
-from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.components import SLOTS, Op, fits_slot
+from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.read import packaged
 from microgpt_core.pipeline.settings import COMPONENTS, SUPPLIED, plain
@@ -29,17 +29,13 @@ SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
 def command(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show the component NAME of a KIND (see `microgpt list`), or `pipeline NAME`."""
     if kind in ("pipeline", "pipelines"):
-        show_pipeline(name)
+        if name not in packaged():
+            raise UnknownNameError("pipeline", name, packaged())
+        click.echo(packaged()[name].read_text(encoding="utf-8"), nl=False)
         return
     registry = load(builtin, plugins)
     about = registry.describe(kind, name)
     click.echo(json.dumps(as_data(about), indent=2) if as_json else as_text(registry, about), nl=as_json)
-
-
-def show_pipeline(name: str) -> None:
-    if name not in packaged():
-        raise UnknownNameError("pipeline", name, packaged())
-    click.echo(packaged()[name].read_text(encoding="utf-8"), nl=False)
 
 
 def as_text(registry: Registry, about: Description) -> str:
@@ -73,28 +69,17 @@ def meaning(field: Field) -> str:
 def op_text(op: Any) -> str:
     """An op's signature, and where a model can name it."""
     op = op if isinstance(op, Op) else op()
-    slots = [slot for slot in SLOTS if fits(op, slot)]
+    slots = [slot for slot in SLOTS if fits_slot(op, slot)]
     use = f"# fits: {', '.join(slots)}\nmodel: {{{slots[0]}: {op.name}}}\n" if slots else ""
     return f"# {op}\n{use}"
 
 
-def fits(op: Op, slot: str) -> bool:
-    try:
-        check_slot(op, slot)
-    except ConfigurationError:
-        return False
-    return True
-
-
 def as_data(about: Description) -> dict[str, Any]:
     supplied = SUPPLIED.get(SECTIONS.get(about.kind, ""), {})
-    shown = [f for f in about.fields if f.name not in supplied]
     fields = [
         {"name": f.name, "type": type_text(f.type), "required": f.required, "doc": f.doc}
         | ({} if f.required else {"default": plain(f.default)})
-        for f in shown
+        for f in about.fields
+        if f.name not in supplied
     ]
-    return {
-        "kind": about.kind, "name": about.name, "pack": about.pack, "distribution": about.distribution,
-        "version": about.version, "doc": about.doc, "fields": fields,
-    }  # fmt: skip
+    return vars(about) | {"fields": fields}

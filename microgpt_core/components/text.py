@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 Split = str  # "train" or "validation"
+IGNORED = -1  # a target that doesn't count
 
 
 class Tokenizer:

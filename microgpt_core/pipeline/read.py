@@ -14,7 +14,7 @@ from microgpt_core.pipeline.problems import PipelineError, Place, Problem
 from microgpt_core.pipeline.section import Section, finish, read_section
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Pipeline
 from microgpt_core.pipeline.top_level import TYPES, read_top_level
-from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
+from microgpt_core.pipeline.yaml_reader import Document, read_yaml
 from microgpt_core.plugins.registry import Registry
 
 SUFFIXES = (".yaml", ".yml")
@@ -45,26 +45,20 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
 
 def check_keys(document: Document, sections: dict[str, Section]) -> None:
     """Note each unknown key, with the section that it belongs to or the name that it is near to."""
-    report_unknown(document, (), document.data, [*TYPES, *sections], sections)
-    for section in sections.values():
-        if section.cls is not None:  # otherwise nobody knows its keys
-            report_unknown(document, (section.name,), section.given, section.keys, sections)
-
-
-def report_unknown(
-    document: Document, path: Location, given: dict[str, Any], allowed: list[str], sections: dict[str, Section]
-) -> None:
-    for key in [key for key in given if key not in allowed]:
-        owner = next((s.name for s in sections.values() if key in s.fields), "")
-        if path and key in SUPPLIED.get(str(path[0]), {}):
-            message = "the run fills this in; leave it out"
-        elif key in TYPES:
-            message = "unknown key; it goes at the top level"
-        elif owner:
-            message = f"unknown key; it goes under `{owner}:`"
-        else:
-            message = f"unknown key{nearest(key, allowed)}; known: {', '.join(allowed)}"
-        document.problem((*path, key), message, key=True)
+    places: list[tuple[tuple[str, ...], dict[str, Any], list[str]]] = [((), document.data, [*TYPES, *sections])]
+    places += [((s.name,), s.given, s.keys) for s in sections.values() if s.cls is not None]
+    for path, given, allowed in places:
+        for key in [key for key in given if key not in allowed]:
+            owner = next((s.name for s in sections.values() if key in s.fields), "")
+            if path and key in SUPPLIED.get(path[0], {}):
+                message = "the run fills this in; leave it out"
+            elif key in TYPES:
+                message = "unknown key; it goes at the top level"
+            elif owner:
+                message = f"unknown key; it goes under `{owner}:`"
+            else:
+                message = f"unknown key{nearest(key, allowed)}; known: {', '.join(allowed)}"
+            document.problem((*path, key), message, key=True)
 
 
 def packaged() -> dict[str, Traversable]:

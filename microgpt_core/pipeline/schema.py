@@ -60,26 +60,20 @@ def problems(errors: list[ErrorDetails], value: Any) -> Iterator[tuple[Location,
     by_path: dict[Location, list[ErrorDetails]] = {}
     for error in errors:
         if error["type"] != UNWRITABLE:
-            by_path.setdefault(path_in(value, error["loc"]), []).append(error)
+            by_path.setdefault(follow(value, error["loc"])[0], []).append(error)
     for path, found in by_path.items():
         if not any(other[: len(path)] == path != other for other in by_path):
-            yield path, message(found, inside(value, path))
+            yield path, message(found, follow(value, path)[1])
 
 
-def path_in(value: Any, location: tuple[str | int, ...]) -> Location:
-    """pydantic's location without what isn't in the value: the names of a union's branches."""
+def follow(value: Any, location: Location) -> tuple[Location, Any]:
+    """The path inside the value, without the names of a union's branches that pydantic puts in, and what is there."""
     path: Location = ()
     for step in location:
         is_key = isinstance(value, dict) and step in value
         if is_key or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
             path, value = (*path, step), value[step]
-    return path
-
-
-def inside(value: Any, path: Location) -> Any:
-    for step in path:
-        value = value[step]
-    return value
+    return path, value
 
 
 def message(errors: list[ErrorDetails], value: Any) -> str:

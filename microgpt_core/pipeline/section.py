@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Op, check_slot
+from microgpt_core.components import Op, check_slot, fits_slot
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.schema import shown, validate_all
@@ -103,11 +103,20 @@ def find_ops(document: Document, registry: Registry, section: Section, values: d
             op = registry.get("ops", named)
             found[name] = op() if isinstance(op, type) else op
             check_slot(found[name], slot)
+        except UnknownNameError:
+            document.problem((section.name, name), str(UnknownNameError(slot, named, fitting(registry, slot))))
+            values.pop(name, None)
         except ConfigurationError as error:
             document.problem((section.name, name), str(error))
             values.pop(name, None)
             found.pop(name, None)
     return found
+
+
+def fitting(registry: Registry, slot: str) -> list[str]:
+    """The names of the ops that fit a slot."""
+    ops = {name: registry.get("ops", name) for name in registry.names("ops")}
+    return [name for name, op in ops.items() if fits_slot(op() if isinstance(op, type) else op, slot)]
 
 
 def try_out(document: Document, section: Section, values: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def train(run: Run) -> None:
 def update_op(pipeline: Pipeline, registry: Registry) -> Op:
     """The op that the optimizer names: the core's, or one that a pack brought."""
     found = registry.get("ops", pipeline.optimizer.cls.update)
-    return found if isinstance(found, Op) else found()  # type: ignore[no-any-return]
+    return found if isinstance(found, Op) else found()
 
 
 def describe(run: Run, trainer: Trainer) -> None:

@@ -159,20 +159,16 @@ class Builder:
         if self.nodes > MAX_NODES:
             raise yaml.MarkedYAMLError(problem=f"more than {MAX_NODES:,} values", problem_mark=event.start_mark)
         self.document.values[path] = self.document.place(event.start_mark.line, event.start_mark.column)
-        self.refuse_tricks(event)
-        if isinstance(event, yaml.CollectionStartEvent):
-            check_depth(depth, event.start_mark)
-        if isinstance(event, yaml.MappingStartEvent):
-            return self.mapping(path, depth)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self.sequence(path, depth)
-        return self.scalar(event) if isinstance(event, yaml.ScalarEvent) else None
-
-    def refuse_tricks(self, event: yaml.NodeEvent) -> None:
         if tag := getattr(event, "tag", None):
             self.problem(event, f"the tag {tag!r}: a pipeline has no tags, write the plain value")
         elif event.anchor is not None:
             self.problem(event, "anchors (&) and aliases (*) aren't allowed; write the value out, or put it in quotes")
+        if isinstance(event, yaml.CollectionStartEvent):
+            check_depth(depth, event.start_mark)
+            return (
+                self.mapping(path, depth) if isinstance(event, yaml.MappingStartEvent) else self.sequence(path, depth)
+            )
+        return self.scalar(event) if isinstance(event, yaml.ScalarEvent) else None
 
     def mapping(self, path: Location, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -1,7 +1,6 @@
 """Which entry points are installed, read from metadata alone: nothing of a pack is imported here."""
 
 import logging
-from collections.abc import Iterator
 from importlib import metadata
 from typing import NamedTuple
 
@@ -21,12 +20,6 @@ class Point(NamedTuple):
 def entry_points(group: str) -> list[Point]:
     """The entry points of a group, in the order (distribution, name). Unreadable metadata is a warning."""
     found: dict[tuple[str, str], Point] = {}
-    for point in read_all(group):
-        found.setdefault((point.distribution, point.name), point)  # the first on sys.path is the one that imports
-    return [found[key] for key in sorted(found)]
-
-
-def read_all(group: str) -> Iterator[Point]:
     for distribution in metadata.distributions():
         try:
             entries = distribution.entry_points.select(group=group)
@@ -34,4 +27,6 @@ def read_all(group: str) -> Iterator[Point]:
             log.warning("the metadata of %s can't be read (%s); reinstall it", distribution.metadata["Name"], error)
             continue
         for entry in entries:
-            yield Point(distribution.metadata["Name"], entry.name, distribution.version, entry.value, entry)
+            point = Point(distribution.metadata["Name"], entry.name, distribution.version, entry.value, entry)
+            found.setdefault((point.distribution, point.name), point)  # the first on sys.path is the one that imports
+    return [found[key] for key in sorted(found)]

@@ -12,8 +12,11 @@ class Kind:
     """One kind: its hook is `microgpt_<name>`."""
 
     name: str  # "ops"
-    one: str  # "op"
     base: type | None  # None: whatever can be called
+
+    @property
+    def one(self) -> str:
+        return self.name.removesuffix("s")
 
     def mismatch(self, target: Any) -> str | None:
         """What is wrong with `target` as a component of this kind; None where nothing is."""
@@ -24,22 +27,12 @@ class Kind:
         return f"expected a subclass of {self.base.__name__}, found {target!r}"
 
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("ops", "op", Op),
-        Kind("kernels", "kernel", Kernel),
-        Kind("backends", "backend", Backend),
-        Kind("tokenizers", "tokenizer", Tokenizer),
-        Kind("datasets", "dataset", Dataset),
-        Kind("optimizers", "optimizer", Optimizer),
-        Kind("schedules", "schedule", Schedule),
-        Kind("models", "model", None),
-        Kind("analyzers", "analyzer", Analyzer),
-        Kind("formats", "format", None),
-        Kind("stages", "stage", None),
-    )
-}
+BASES: dict[str, type | None] = {
+    "ops": Op, "kernels": Kernel, "backends": Backend, "tokenizers": Tokenizer, "datasets": Dataset,
+    "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "formats": None,
+    "stages": None,
+}  # fmt: skip
+KINDS = {name: Kind(name, base) for name, base in BASES.items()}
 
 
 def kind_named(name: str) -> Kind:

@@ -8,10 +8,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from microgpt_core.components.text import IGNORED
+
 Ids: TypeAlias = Sequence[int]
 Numbers: TypeAlias = "array[int]"  # of type code i: int32
 
-IGNORED = -1  # a target that doesn't count
 PADDING = 0  # the token under an ignored target: any id will do
 
 

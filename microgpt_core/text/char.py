@@ -23,6 +23,10 @@ class Char(Tokenizer):
 
     A character is a Unicode code point. `normalize` names the Unicode form that texts are brought to before
     anything else; then decode(encode(text)) is that form of the text.
+
+    Fields:
+        add_bos: whether id 0 stands before and after each document
+        normalize: a Unicode form to bring texts to first; null: as they are
     """
 
     name: ClassVar[str] = "char"

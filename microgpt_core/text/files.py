@@ -18,6 +18,11 @@ class TextFiles(SplitDataset):
     `path` is one or several of: a file, a folder (searched for *.txt, also in its folders), a glob such as
     `data/**/*.md`. Files are sorted by their full path, each read once. Relative paths start from `base`,
     else from the current folder. A folder's hidden files are left alone.
+
+    Fields:
+        path: a file, a folder or a glob such as data/**/*.md, or a list of them
+        document: what a document is: a whole file (then the model reads on over its end), or a line
+        encoding: of the files
     """
 
     name: ClassVar[str] = "text"
@@ -36,6 +41,10 @@ class TextFiles(SplitDataset):
             " ".encode(self.encoding)
         except (LookupError, ValueError) as error:
             raise ConfigurationError(f"encoding: {error}; try utf-8, utf-16, latin-1 or cp1252") from None
+
+    @property
+    def separate(self) -> bool:  # type: ignore[override]
+        return self.document == "line"
 
     @property
     def paths(self) -> list[str]:

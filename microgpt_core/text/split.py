@@ -14,7 +14,12 @@ LARGEST = 0.5
 
 @dataclass(kw_only=True)
 class SplitDataset(Dataset):
-    """A dataset that reads all of its documents and holds the fraction `validation` of them out."""
+    """A dataset that reads all of its documents and holds the fraction `validation` of them out.
+
+    Fields:
+        validation: the share of the documents (of one long text: of its characters) that is held out
+        split_seed: chooses which; it isn't the run's seed, so that runs can be compared
+    """
 
     validation: float = 0.1
     split_seed: int = 0

@@ -12,7 +12,7 @@ class TrainSettings:
     """How long to train, in what portions, and what is kept. A step is one update of the parameters.
 
     Fields:
-        max_steps: steps to make
+        max_steps: steps to make; null: as many as `minutes` allow, or 1000 where that is null too
         minutes: stop after this time, however few steps were made; null: only max_steps counts
         batch_size: rows of a batch; with `packed`, blocks of tokens
         batching: what a batch is made of; null: documents, or windows where the dataset is one long text
@@ -28,7 +28,7 @@ class TrainSettings:
         keep_checkpoints: how many of the newest checkpoints stay, besides the best
     """
 
-    max_steps: int = 1000
+    max_steps: int | None = None
     minutes: float | None = None
     batch_size: int = 8
     batching: Literal["documents", "packed", "random_window"] | None = None
@@ -47,6 +47,8 @@ class TrainSettings:
         for field in ("max_steps", "batch_size", "accumulation", "eval_batches", "patience", "keep_checkpoints"):
             value = getattr(self, field)
             require(value is None or value >= 1, field, value, "1 or more")
+        if self.max_steps is None and self.minutes is None:
+            self.max_steps = 1000
         for field in ("eval_interval", "checkpoint_interval"):
             value = getattr(self, field)
             require(value >= 0, field, value, "1 or more, or 0 for never")

@@ -44,7 +44,7 @@ MISTAKES = [
     ("dataset: {use: nmaes}", 1, 16, "(did you mean 'names'?)"),
     ("optimizer: adam2", 1, 12, "(did you mean 'adam'?)"),
     ("model: {preset: micrgpt}", 1, 17, "unknown preset 'micrgpt' (did you mean 'microgpt'?)"),
-    ("model: {activation: relu3}", 1, 21, "unknown op 'relu3' (did you mean 'relu"),
+    ("model: {activation: relu3}", 1, 21, "unknown activation 'relu3' (did you mean 'relu"),
     ("model: {norm: cross_entropy}", 1, 15, "'cross_entropy' doesn't fit the slot 'norm'"),
     ("stages: [train, evalute]", 1, 17, "stages[1]: unknown stage 'evalute' (did you mean 'evaluate'?)"),
     ("backend: refrence", 1, 10, "(did you mean 'reference'?)"),

@@ -1,0 +1,180 @@
+"""`run`, `plan`, `generate` and `evaluate`: what goes to stdout, what to stderr, and with which exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from microgpt_core.cli.main import main
+from microgpt_core.cli.progress import ConsoleReporter, describe, duration
+from microgpt_core.training.trainer import Step
+
+SHORT = ["--set", "train.max_steps=3", "--set", "generate.num_samples=2", "--set", "dataset.validation=0.01"]
+
+
+def microgpt(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args), prog_name="microgpt")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    result = microgpt("run", "names", "-o", str(folder), *SHORT)
+    assert result.exit_code == 0, result.stderr
+    return str(folder)
+
+
+def test_run_prints_samples_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> None:
+    result = microgpt("run", "names", "-o", str(tmp_path / "r"), *SHORT)
+    samples = (tmp_path / "r" / "samples.txt").read_text(encoding="utf-8")
+    assert result.stdout == samples
+    order = ["27 tokens; 4,192 parameters", "ln 27 = 3.296", "step 1/3", "step 3/3", "validation loss", "the run is in"]
+    places = [result.stderr.index(text) for text in order]
+    assert places == sorted(places)
+
+
+def test_run_json_is_all_that_stdout_has(tmp_path: Path) -> None:
+    result = microgpt("run", "names", "--json", "-o", str(tmp_path / "r"), *SHORT)
+    about = json.loads(result.stdout)
+    assert about["result"]["step"] == 3
+    assert about["result"]["stopped_by"] == "max_steps"
+    assert len(about["samples"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["run", "name"], 2, "did you mean 'names'"),
+        (["run", "names", "--set", "model.n_head=5"], 2, "must be divisible"),
+        (["run", "names", "--set", "model.n_heads=5"], 2, "did you mean 'n_head'"),
+        (["run", "names", "--set", "train.max_steps=many"], 2, "max_steps"),
+        (["run", "names", "--set", "dataset={use: text, path: nowhere.txt}"], 2, "nowhere.txt"),
+        (["run", "names", "--set", "optimizer.lr=1e300", *SHORT], 3, "isn't finite"),
+        (["run"], 2, "Missing argument"),
+        (["generate", "nothing-1"], 2, "no such model folder"),
+        (["evaluate", "nothing-1"], 2, "no such model folder"),
+        (["plan", "names", "--set", "kernels={linear: simd}"], 2, "simd"),
+        (["plan", "nothing.yaml"], 2, "no such file"),
+    ],
+)
+def test_mistakes_have_their_exit_code_and_leave_no_traceback(
+    args: list[str], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = microgpt(*args)
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_generate_writes_prompts_and_what_follows(run_folder: str) -> None:
+    result = microgpt("generate", run_folder, "-p", "em", "-p", "jo", "-n", "2", "--seed", "1")
+    lines = result.stdout.splitlines()
+    assert [line[:2] for line in lines] == ["em", "em", "jo", "jo"]
+    assert microgpt("generate", run_folder, "-p", "em", "-p", "jo", "-n", "2", "--seed", "1").stdout == result.stdout
+
+
+def test_generate_json_has_tokens_with_probabilities(run_folder: str) -> None:
+    (sample,) = json.loads(microgpt("generate", run_folder, "-n", "1", "--seed", "4", "--json").stdout)
+    assert sample["text"] == "".join(token["text"] for token in sample["tokens"])
+    assert all(0 < token["probability"] <= 1 for token in sample["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["-p", "em!"], "unknown character '!'"),
+        (["--temperature", "-1"], "temperature"),
+        (["--top-p", "2"], "top_p"),
+        (["--top-k", "0"], "top_k"),
+        (["-n", "0"], "num_samples"),
+    ],
+)
+def test_generate_refuses_before_it_writes(run_folder: str, args: list[str], message: str) -> None:
+    result = microgpt("generate", run_folder, *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_evaluate_on_held_out_text_and_on_a_file(run_folder: str, tmp_path: Path) -> None:
+    held_out = json.loads(microgpt("evaluate", run_folder, "--json").stdout)
+    recorded = json.loads((Path(run_folder) / "evaluation.json").read_text(encoding="utf-8"))
+    assert held_out == recorded
+    names = tmp_path / "names.txt"
+    names.write_text("emma\nolivia\n", encoding="utf-8")
+    assert "nats per token" in microgpt("evaluate", run_folder, "--text", str(names)).stdout
+    names.write_text("\n", encoding="utf-8")
+    assert microgpt("evaluate", run_folder, "--text", str(names)).exit_code == 2
+    assert "--text FILE" in microgpt("evaluate", str(Path(run_folder) / "model")).stderr
+
+
+def test_plan_shows_parameters_calls_and_memory() -> None:
+    result = microgpt("plan", "names")
+    assert result.exit_code == 0, result.stderr
+    for text in ("4,192", "block.0.attention.q  linear.forward", "attention.backward", "adamw_update.forward", "peak"):
+        assert text in result.stdout, text
+    explained = microgpt("plan", "names", "--explain").stdout
+    assert "first choice" in explained
+    assert "first choice" not in result.stdout
+
+
+def test_plan_json_adds_up() -> None:
+    found = json.loads(microgpt("plan", "names", "--json").stdout)
+    memory = found["memory"]
+    assert memory["parameters"] == 4 * found["parameters"] == 4 * 4192
+    assert memory["peak"] == sum(v for name, v in memory.items() if name != "peak")
+    assert found["flops_per_step"] == sum(c["flops"] for plan in ("micro", "update") for c in found[plan]["calls"])
+    two = json.loads(microgpt("plan", "names", "--json", "--set", "train.accumulation=2").stdout)
+    assert two["flops_per_step"] == found["flops_per_step"] + found["micro"]["flops"]
+
+
+def test_plan_of_a_large_model_needs_no_memory_and_no_text() -> None:
+    sizes = ["model.n_layer=12", "model.n_embd=768", "model.n_head=12", "model.block_size=256", "train.batching=documents"]
+    options = [part for size in sizes for part in ("--set", size)]
+    result = microgpt("plan", "microgpt", "--vocab-size", "50257", "--json", *options)
+    found = json.loads(result.stdout)
+    assert found["parameters"] == 2 * 50257 * 768 + 256 * 768 + 12 * 12 * 768 * 768
+
+
+def test_help_of_every_command_has_examples() -> None:
+    for name in ("run", "plan", "generate", "evaluate"):
+        assert "Examples:" in microgpt(name, "--help").stdout, name
+
+
+STEP = Step(
+    step=5, max_steps=100, tokens=300, train_loss=2.5, val_loss=None, lr=0.01, grad_norm=1.0, seconds=0.5,
+    step_tokens=50, flops=10, seconds_left=47.0,
+)  # fmt: skip
+
+
+def test_a_step_in_a_line() -> None:
+    assert describe(STEP) == "step   5/100  loss 2.500             100 tokens/s  47 s left"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(12.4, "12 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_on_a_terminal_there_is_a_bar_and_evaluations_stay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    reporter = ConsoleReporter()
+    for step in (1, 2, 3):
+        reporter.step(Step(**{**vars(STEP), "step": step, "val_loss": 2.25 if step == 2 else None}))
+    reporter.done()
+    err = capsys.readouterr().err
+    assert "val 2.250" in err
+
+
+def test_elsewhere_a_line_comes_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter(range(0, 1000, 2))
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    reporter = ConsoleReporter()
+    for step in range(2, 12):
+        reporter.step(Step(**{**vars(STEP), "step": step}))
+    assert len(capsys.readouterr().err.splitlines()) == 3
