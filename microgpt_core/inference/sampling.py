@@ -1,53 +1,68 @@
 """Which token comes next: from logits to probabilities to a choice."""
 
 from collections.abc import Sequence
-from math import exp
+from dataclasses import dataclass
+from math import exp, isfinite
 from random import Random
 
-from microgpt_core.errors import NonFiniteError
+from microgpt_core.errors import NonFiniteError, require
 
 
-def probabilities(
-    logits: Sequence[float], temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
-) -> list[float]:
-    """softmax(logits / temperature), over the `top_k` likeliest tokens, then over the fewest that hold `top_p`.
+@dataclass(frozen=True)
+class Sampling:
+    """How bold the choice is, and among how many. The fields' meanings are `probabilities`'."""
 
-    Temperature 0 gives all to the likeliest token (the first of equals). A token as likely as the last one
-    kept by `top_k` stays out if it comes later, so that exactly k remain. Raises NonFiniteError for a NaN.
-    """
-    if any(z != z for z in logits):
-        raise NonFiniteError("the model's logits aren't numbers (NaN); its weights are damaged")
-    top = max(logits)
-    if temperature == 0.0:
-        best = list(logits).index(top)
-        return [1.0 if i == best else 0.0 for i in range(len(logits))]
-    powers = [exp((z - top) / temperature) for z in logits]
-    total = sum(powers)
-    shares = [p / total for p in powers]
-    if top_k is None and top_p is None:
-        return shares
-    order = sorted(range(len(shares)), key=lambda i: -shares[i])[:top_k]
-    kept = nucleus(order, shares, top_p) if top_p is not None else order
-    rest = sum(shares[i] for i in kept)
-    result = [0.0] * len(shares)
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        require(isfinite(self.temperature) and self.temperature >= 0, "temperature", self.temperature, "0 or more")
+        require(self.top_k is None or self.top_k >= 1, "top_k", self.top_k, "1 or more")
+        require(self.top_p is None or 0 < self.top_p <= 1, "top_p", self.top_p, "more than 0, up to 1")
+
+    def probabilities(self, logits: Sequence[float]) -> list[float]:
+        """softmax(logits / temperature), over the `top_k` likeliest tokens, then over the fewest that hold `top_p`.
+
+        Temperature 0 gives all to the likeliest token (the first of equals). A token as likely as the last one
+        kept by `top_k` stays out if it comes later, so that exactly k remain. Raises NonFiniteError for a NaN.
+        """
+        top = max(logits)
+        if not (isfinite(top) and all(z <= top for z in logits)):  # max overlooks a NaN that comes later
+            raise NonFiniteError(
+                "the model's logits aren't finite numbers, so no token can be chosen: damaged weights?"
+            )
+        if self.temperature == 0.0:
+            best = list(logits).index(top)
+            return [1.0 if i == best else 0.0 for i in range(len(logits))]
+        powers = [exp((z - top) / self.temperature) for z in logits]
+        if self.top_k is None and self.top_p is None:
+            return shares(powers, range(len(powers)))
+        kept = sorted(range(len(powers)), key=lambda i: -powers[i])[: self.top_k]
+        return shares(powers, kept if self.top_p is None else nucleus(kept, powers, self.top_p))
+
+
+def shares(powers: Sequence[float], kept: Sequence[int]) -> list[float]:
+    """What each of the `kept` has of them all; the others get nothing."""
+    total = sum([powers[i] for i in kept])
+    result = [0.0] * len(powers)
     for i in kept:
-        result[i] = shares[i] / rest
+        result[i] = powers[i] / total
     return result
 
 
-def nucleus(order: Sequence[int], shares: Sequence[float], top_p: float) -> list[int]:
-    """The fewest of the likeliest tokens whose shares add up to `top_p` of all in `order`. arXiv:1904.09751."""
-    whole, mass, kept = sum(shares[i] for i in order), 0.0, []
+def nucleus(order: Sequence[int], powers: Sequence[float], top_p: float) -> list[int]:
+    """The fewest of the likeliest tokens whose powers add up to `top_p` of all in `order`. arXiv:1904.09751."""
+    needed, mass, kept = top_p * sum([powers[i] for i in order]), 0.0, []
     for i in order:
         kept.append(i)
-        mass += shares[i]
-        if mass >= top_p * whole:
+        mass += powers[i]
+        if mass >= needed:
             break
     return kept
 
 
-def choose(shares: Sequence[float], rng: Random) -> int:
-    """An id drawn with these probabilities; one number from `rng`, unless only one id is possible."""
-    if 1.0 in shares:
-        return list(shares).index(1.0)
-    return rng.choices(range(len(shares)), weights=shares)[0]
+def choose(probabilities: Sequence[float], rng: Random) -> int:
+    """An id drawn with these probabilities: one number from `rng`, always."""
+    possible = [i for i, p in enumerate(probabilities) if p]  # rounding can't reach what has no probability
+    return rng.choices(possible, [probabilities[i] for i in possible])[0]

@@ -1,68 +1,93 @@
 """A model as a folder: `config.json`, `model.safetensors`, `tokenizer.json`. Nothing in it is code."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Tokenizer
-from microgpt_core.components.buffer import FORMATS, flat
+from microgpt_core.components import Op, Tokenizer
+from microgpt_core.components.buffer import flat
 from microgpt_core.components.op import show_shape
-from microgpt_core.errors import CheckpointError
-from microgpt_core.models.gpt import GPT
+from microgpt_core.errors import CheckpointError, UnknownNameError
 from microgpt_core.models.model import Model
-from microgpt_core.storage.safetensors import read_safetensors, write_safetensors
-from microgpt_core.text.char import Char
+from microgpt_core.storage.manifest import MANIFEST, verify_folder
+from microgpt_core.storage.safetensors import SafeTensors, read_safetensors, write_safetensors
 
 SCHEMA = 1
-WEIGHTS = "model.safetensors"
-Find = Callable[[str, str], Any]  # (kind, name) -> the class registered under it
-
-
-def find_in_core(kind: str, name: str) -> Any:
-    """The core's own models and tokenizers, without any registry."""
-    known: dict[tuple[str, str], Any] = {("models", "gpt"): GPT, ("tokenizers", "char"): Char}
-    if (kind, name) not in known:
-        raise CheckpointError(f"{kind}: {name!r} isn't the core's; load it through mg.load or install its pack")
-    return known[kind, name]
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+Find = Callable[[str, str], Any]  # (kind, name) -> what is registered under it; raises UnknownNameError
 
 
 def write_model(folder: Path, model: Model, tokenizer: Tokenizer, about: dict[str, str] | None = None) -> None:
     """Write the three files. `about` (versions, run, step) is kept beside the configuration."""
     config = {"schema": SCHEMA, "precision": model.precision, "model": {"use": model.use, **model.config()}}
-    write_json(folder / "config.json", {**config, "about": about or {}})
-    write_json(folder / "tokenizer.json", tokenizer.to_dict())
+    write_json(folder / CONFIG, {**config, "about": about or {}})
+    write_json(folder / TOKENIZER, tokenizer.to_dict())
     write_safetensors(folder / WEIGHTS, model.state())
 
 
-def read_model(folder: Path, find: Find = find_in_core) -> tuple[Model, Tokenizer]:
-    """The model, allocated and filled, and its tokenizer. Raises CheckpointError for what isn't a model folder."""
-    config = read_json(folder / "config.json")
-    if config.get("schema") != SCHEMA:
-        raise CheckpointError(f"{folder / 'config.json'}: schema {config.get('schema')!r}; this version reads {SCHEMA}")
-    try:
-        fields = dict(config["model"])
-        model: Model = find("models", fields.pop("use"))(**fields)
-        model.allocate(config["precision"])
-        state = read_json(folder / "tokenizer.json")
-        tokenizer: Tokenizer = find("tokenizers", state["use"]).from_dict(state)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: config.json or tokenizer.json doesn't fit its component: {error}") from error
+def read_model(folder: Path, find: Find) -> tuple[Model, Tokenizer]:
+    """The model, allocated and filled, and its tokenizer.
+
+    Raises CheckpointError for what isn't a model folder, or has changed since its manifest was written;
+    UnknownNameError where the pack that brought a component is missing.
+    """
+    if (folder / MANIFEST).is_file():
+        verify_folder(folder)
+    config, state = read_json(folder / CONFIG), read_json(folder / TOKENIZER)
+    with blaming(folder / CONFIG):
+        if (schema := config.get("schema")) != SCHEMA:
+            raise CheckpointError(f"found schema {schema!r}, this version of microgpt reads {SCHEMA}")
+        model = make_model(dict(config["model"]), find)
+        model.set_precision(config["precision"])
+    with blaming(folder / TOKENIZER):
+        tokenizer: Tokenizer = find("tokenizers", str(state["use"])).from_dict(state)
+        if tokenizer.vocab_size != model.vocab_size:
+            raise CheckpointError(f"it has {tokenizer.vocab_size} tokens, the model {model.vocab_size}")
     fill(model, folder / WEIGHTS)
     return model, tokenizer
 
 
+def make_model(fields: dict[str, Any], find: Find) -> Model:
+    """The model that `use` names, made of the other fields; those that fill a slot name an op."""
+    cls: type[Model] = find("models", str(fields.pop("use")))
+    for field in cls.slots.keys() & fields.keys():
+        op = find("ops", str(fields[field]))
+        fields[field] = op if isinstance(op, Op) else op()
+    return cls(**fields)
+
+
 def fill(model: Model, path: Path) -> None:
-    """Copy the weights of a file into an allocated model. Raises CheckpointError unless they match one for one."""
-    parameters = {p.name: p for p in model.parameters()}
+    """Allocate a model and copy the weights of a file into it. Raises CheckpointError unless they match one for one."""
     with read_safetensors(path) as saved:
-        if missing := sorted(parameters.keys() ^ set(saved)):
-            raise CheckpointError(f"{path}: the file and the model differ in {', '.join(missing[:5])}")
-        for name, p in parameters.items():
-            if saved[name].shape != p.shape or saved[name].format != FORMATS[model.precision]:
-                found, expected = saved[name], show_shape(p.shape, FORMATS[model.precision])
-                raise CheckpointError(f"{path}: {name} is {show_shape(found.shape, found.format)}, expected {expected}")
-            flat(p.data)[:] = flat(saved[name])
+        check_weights(model, saved)  # before any memory is taken
+        model.allocate(model.precision)
+        for p in model.parameters():
+            flat(p.data)[:] = flat(saved[p.name])
+
+
+def check_weights(model: Model, saved: SafeTensors) -> None:
+    expected = {p.name: show_shape(p.shape, p.value.format) for p in model.parameters()}
+    found = {name: show_shape(x.shape or (), x.format) for name, x in saved.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
+            raise CheckpointError(
+                f"{saved.path}: {name} is {found.get(name, 'missing')}, expected {expected.get(name, 'no such tensor')}"
+            )
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """What a component can't make of a file's values is that file's fault: a CheckpointError that names it."""
+    try:
+        yield
+    except UnknownNameError:  # says which pack is missing
+        raise
+    except KeyError as error:
+        raise CheckpointError(f"{path}: it has no {error}") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -75,7 +100,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: there is no such file, so {path.parent} is no model folder")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: this isn't JSON: {error}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: expected an object {{...}}, found {type(value).__name__}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from math import isfinite
 
 from microgpt_core.components import Op
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, require
 from microgpt_core.models.model import Model
 from microgpt_core.models.parts.attention import Cache, SelfAttention
 from microgpt_core.models.parts.block import Block
@@ -63,13 +64,12 @@ class GPT(Model):
             for _ in range(self.n_layer)
         ]
         self.embedding_norm = norm
-        self.finish()
 
     def forward(self, tokens: Tensor, positions: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
         x = self.embedding_norm(self.wte(tokens) + self.wpe(positions))  # (B, T, C)
         for block, cache in zip(self.block, caches or repeat(None)):
             x = block(x, positions, cache)
-        return self.lm_head(x)  # type: ignore[no-any-return]  # (B, T, V)
+        return self.lm_head(x)  # (B, T, V)
 
     def caches(self, start: Tensor, rows: int) -> list[Cache]:
         def empty() -> Tensor:
@@ -80,11 +80,14 @@ class GPT(Model):
     def check(self) -> None:
         """Raise ConfigurationError for sizes that no model can have."""
         for field in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd", "mlp_ratio"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"model.{field} must be at least 1, found {getattr(self, field)}")
+            value = getattr(self, field)
+            require(isinstance(value, int) and value >= 1, field, value, "a whole number, 1 or more")
+        for field in ("init_std", "init_output_std"):
+            value = getattr(self, field)
+            require(isfinite(value) and value >= 0, field, value, "0 or more")
         if self.n_embd % self.n_head:
-            near = [e for e in (self.n_embd // self.n_head * self.n_head, (self.n_embd // self.n_head + 1) * self.n_head) if e]
+            near = -(-self.n_embd // self.n_head) * self.n_head
             raise ConfigurationError(
-                f"model.n_embd = {self.n_embd} must be divisible by n_head = {self.n_head} "
-                f"(for example n_embd = {' or '.join(map(str, near))})"
+                f"n_embd: found {self.n_embd}, which must be divisible by n_head = {self.n_head}; "
+                f"{near}, for example, would be"
             )

@@ -1,7 +1,7 @@
 """Model: what the trainer and the sampler know of a model, whatever its architecture.
 
 A pack's model subclasses it as a dataclass whose fields are its YAML keys, builds its parts in
-`__post_init__`, and computes logits in `forward(tokens, positions, caches)`.
+`__post_init__`, and computes logits in `forward(tokens, positions, caches)`. The rest can be left as it is.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any, ClassVar
 
 from microgpt_core.components import Op
 from microgpt_core.components.buffer import FORMATS, ITEM_BYTES, Buffer
-from microgpt_core.components.slot import check_slot
+from microgpt_core.components.slot import SLOTS, check_slot, fits_slot
 from microgpt_core.engine.region import aligned, allocate_together
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
-from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.errors import ConfigurationError, UnknownNameError, require
 from microgpt_core.models.parts.attention import Cache
 from microgpt_core.models.parts.part import Parameter, Part
 from microgpt_core.ops import OPS
+
+PRECISIONS = ("float32", "float64")
 
 
 @dataclass(eq=False)
@@ -30,53 +32,62 @@ class Model(Part):
 
     use: ClassVar[str]  # the name it is registered under
     slots: ClassVar[Mapping[str, str]] = {}
+    precision = PRECISIONS[0]  # no field: it is a run's choice, not an architecture's
 
     vocab_size: int
     block_size: int
 
     def forward(self, tokens: Tensor, positions: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
-        """Logits (B, T, V) of tokens (B, T), each at its position (B, T) in its document."""
+        """Logits (B, T, V) of tokens (B, T), each at its position (B, T) in its document.
+
+        Causal: what comes after a token changes nothing in its logits.
+        """
         raise NotImplementedError
 
     def caches(self, start: Tensor, rows: int) -> list[Cache]:
-        """A cache for each layer: `rows` tokens for each of start's sequences, the next going to start."""
-        raise NotImplementedError
+        """A cache for each layer: `rows` tokens for each of start's sequences, the next going to start.
+
+        None of them, unless a model says otherwise: a session then reads its whole text again for every token.
+        """
+        return []
 
     def op(self, field: str) -> Op:
         """The op that a slot's field names: an op itself, or the name of one of the core's."""
-        named = getattr(self, field)
-        if isinstance(named, str) and named not in OPS:
-            raise UnknownNameError(self.slots[field], named, OPS)
-        op = OPS[named] if isinstance(named, str) else named
-        check_slot(op, self.slots[field])
+        slot, op = self.slots[field], getattr(self, field)
+        if isinstance(op, str):
+            if op not in OPS:
+                raise UnknownNameError(slot, op, [name for name, known in OPS.items() if fits_slot(known, slot)])
+            op = OPS[op]
+        if not isinstance(op, Op):
+            raise ConfigurationError(f"{field}: found {op!r}, allowed: an op or its name, such as 'relu2'")
+        check_slot(op, slot)
+        needed = [n for n in op.signature.inputs if n not in op.signature.optional and n not in SLOTS[slot]]
+        require(not needed, field, f"{op!r}, which needs {' and '.join(needed)}", "an op that does without")
         return op
 
-    def finish(self) -> None:
-        """To be called when the parts are built: names them."""
+    def set_precision(self, precision: str) -> None:
+        """Name the parts and fix the number format, without allocating anything: enough to capture a plan."""
+        if precision not in PRECISIONS:
+            raise ConfigurationError(f"precision: found {precision!r}, allowed: {', '.join(PRECISIONS)}")
+        self.precision, format, nbytes = precision, FORMATS[precision], 0
         self.name_parts()
-        self.precision = "float32"
+        for p in self.ordered_parameters():
+            p.value.format = format
+            if p.requires_grad:
+                gradient = p.gradient_value()
+                gradient.format, gradient.name = format, f"grad {p.name}"
+                nbytes += aligned(gradient.nbytes)
+        numbers = max(1, nbytes // ITEM_BYTES[format])  # 1 where every parameter is frozen
+        self._gradients = Value((numbers,), format, name="all gradients", persistent=True)
 
     def allocate(self, precision: str = "float32") -> None:
         """Give parameters and gradients their regions, zeros at first: what decays, then what doesn't."""
         self.set_precision(precision)
         allocate_together(p.value for p in self.ordered_parameters())
-        trained = [p.gradient_value() for p in self.ordered_parameters() if p.requires_grad]
+        region = allocate_together(p.gradient_value() for p in self.ordered_parameters() if p.requires_grad)
         whole = self._gradients
-        whole.data = allocate_together(trained).view(0, whole.shape, whole.format, whole.nbytes)
-
-    def set_precision(self, precision: str) -> None:
-        """Fix the number format, without allocating anything: enough to capture a plan."""
-        if precision not in ("float32", "float64"):
-            raise ConfigurationError(f"precision: {precision!r} is unknown; allowed: float32, float64")
-        self.precision = precision
-        nbytes = 0
-        for p in self.ordered_parameters():
-            p.value.format = FORMATS[precision]
-            if p.requires_grad:
-                gradient = p.gradient_value()
-                gradient.format, gradient.name = FORMATS[precision], f"grad {p.name}"
-                nbytes += aligned(gradient.nbytes)
-        self._gradients = Value((nbytes // ITEM_BYTES[FORMATS[precision]],), FORMATS[precision], name="all gradients", persistent=True)
+        region.reserve(whole.nbytes)
+        whole.data = region.view(0, whole.shape, whole.format, whole.nbytes)
 
     @property
     def gradients(self) -> Tensor:

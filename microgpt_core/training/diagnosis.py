@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
+from microgpt_core import ops
 from microgpt_core.components import Buffer, flat
 from microgpt_core.engine.capture import Captured
 from microgpt_core.text.batch import Batch
@@ -11,26 +12,35 @@ from microgpt_core.training.update import Update
 
 
 def is_finite(buffer: Buffer) -> bool:
-    return all(map(isfinite, flat(buffer).tolist()))
+    return all(map(isfinite, flat(buffer)))
 
 
-def first_non_finite(loss: BatchLoss, update: Update, window: Sequence[Batch]) -> str:
-    """Look at the weights and the optimizer's state, then compute the step again and look at every value."""
-    stored = {**loss.model.state(), **{f"optimizer state {n}": b for n, b in update.buffers().items()}}
-    for name, buffer in stored.items():
-        if not is_finite(buffer):
-            return name
+def first_stored(update: Update) -> str | None:
+    """The first of the optimizer's state and the model's weights that isn't finite; None where all are."""
+    stored = {f"optimizer state {name}": buffer for name, buffer in update.buffers().items()}
+    return next((name for name, x in {**stored, **update.model.state()}.items() if not is_finite(x)), None)
+
+
+def first_computed(loss: BatchLoss, update: Update, window: Sequence[Batch]) -> str:
+    """The first value that isn't finite when the gradients of a step are computed again. Leaves them zero."""
+    ops.zero(update.model.gradients)
+    name = first_value(loss, window) or first_gradient(update) or "the norm of all gradients"
+    ops.zero(update.model.gradients)
+    return name
+
+
+def first_value(loss: BatchLoss, window: Sequence[Batch]) -> str | None:
     again = Captured(loss.step, loss.training.kernels, watch=["*"], quiet=True)
-    scale = 1.0 / sum(batch.n_targets for batch in window)
-    for batch in window:
-        result = again(*loss.inputs(batch, scale))
-        replay = again.replay_for(*loss.inputs(batch, scale))
-        for name, buffer in replay.watched().items():
+    for inputs in loss.window_inputs(window):
+        result = again(*inputs)
+        for name, buffer in again.replay_for(*inputs).watched().items():
             if not is_finite(buffer):
-                return name
+                return f"the gradient of {name[5:]}" if name.startswith("grad ") else f"the output of {name}"
         if not isfinite(result.item()):
             return "the loss"
-    for p in update.trained:
-        if p.grad is not None and not is_finite(p.grad.data):
-            return f"the gradient of {p.name}"
-    return "the norm of all gradients"
+    return None
+
+
+def first_gradient(update: Update) -> str | None:
+    gradients = {p.name: p.grad.data for p in update.trained if p.grad is not None}
+    return next((f"the gradient of {name}" for name, x in gradients.items() if not is_finite(x)), None)

@@ -1,6 +1,6 @@
 """The loss of a batch, as a plan: with its gradients for training, without for evaluation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from microgpt_core import ops
 from microgpt_core.components import Op
@@ -8,6 +8,7 @@ from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.context import no_grad
 from microgpt_core.engine.tensor import Tensor, tensor
+from microgpt_core.errors import DataError
 from microgpt_core.models.model import Model
 from microgpt_core.text.batch import Batch
 
@@ -21,33 +22,45 @@ class BatchLoss:
         self.model, self.label_smoothing, self.loss = model, label_smoothing, loss
         self.training = Captured(self.step, kernels, quiet=True)
         self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
+        self.flops = 0  # of the last window that was trained on
 
     def inputs(self, batch: Batch, scale: float) -> tuple[Tensor, ...]:
         """The batch as the tensors that the plans take; losses are summed and multiplied by `scale`."""
         rows = (memoryview(x).cast("B").cast("i", batch.shape) for x in (batch.tokens, batch.targets, batch.positions))
         return (*(tensor(x) for x in rows), tensor([scale], self.model.precision))
 
+    def window_inputs(self, window: Sequence[Batch]) -> Iterator[tuple[Tensor, ...]]:
+        """The inputs of each batch, with a scale that averages over the targets of them all."""
+        scale = 1.0 / sum(batch.n_targets for batch in window)
+        return (self.inputs(batch, scale) for batch in window)
+
     def value(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
         """The loss alone; without label smoothing, which isn't part of what a model is judged by."""
         with no_grad():
-            return self.loss(self.model(tokens, positions), targets, scale)  # type: ignore[no-any-return]
+            loss: Tensor = self.loss(self.model(tokens, positions), targets, scale)
+            return loss
 
     def step(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
         """The loss, its gradients added to the parameters'."""
         logits = self.model(tokens, positions)
-        loss = self.loss(logits, targets, scale, label_smoothing=self.label_smoothing)
+        loss: Tensor = self.loss(logits, targets, scale, label_smoothing=self.label_smoothing)
         loss.backward()
-        return loss  # type: ignore[no-any-return]
+        return loss
 
-    def train(self, window: list[Batch]) -> float:
+    def train(self, window: Sequence[Batch]) -> float:
         """The mean loss over the targets of several batches, whose gradients add up to its gradient."""
-        scale = 1.0 / sum(batch.n_targets for batch in window)
-        return sum(self.training(*self.inputs(batch, scale)).item() for batch in window)
+        total, self.flops = 0.0, 0
+        for inputs in self.window_inputs(window):
+            total += self.training(*inputs).item()
+            self.flops += self.training.plan.flops
+        return total
 
     def evaluate(self, batches: Iterable[Batch]) -> float:
-        """The mean loss over the targets of all batches, token-weighted."""
+        """The mean loss over the targets of all batches, token-weighted. Raises DataError where there is no target."""
         total, n_targets = 0.0, 0
         for batch in batches:
             total += self.evaluation(*self.inputs(batch, 1.0)).item()
             n_targets += batch.n_targets
+        if not n_targets:
+            raise DataError("there is no text to evaluate: the batches hold no target")
         return total / n_targets

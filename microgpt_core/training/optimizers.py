@@ -1,10 +1,11 @@
 """The core's optimizers. Each names the op that moves a parameter; the formulas stand there."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, ClassVar
 
 from microgpt_core.components import Optimizer
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import require
 
 
 @dataclass
@@ -25,9 +26,11 @@ class SGD(Optimizer):
     nesterov: bool = False
 
     def __post_init__(self) -> None:
+        check_lr(self.lr)
         check_share("momentum", self.momentum)
-        if self.nesterov and not self.momentum:
-            raise ConfigurationError("optimizer.nesterov needs a momentum above 0, found momentum = 0")
+        require(
+            not self.nesterov or self.momentum > 0, "nesterov", "true without momentum", "true with momentum above 0"
+        )
 
     @property
     def state(self) -> dict[str, str]:  # type: ignore[override]
@@ -56,10 +59,11 @@ class Adam(Optimizer):
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        for i, beta in enumerate(self.betas):
-            check_share(f"betas[{i}]", beta)
-        if self.eps <= 0:
-            raise ConfigurationError(f"optimizer.eps must be above 0, found {self.eps}")
+        check_lr(self.lr)
+        require(len(self.betas) == 2, "betas", self.betas, "two numbers")
+        for beta in self.betas:
+            check_share("betas", beta)
+        require(isfinite(self.eps) and self.eps > 0, "eps", self.eps, "more than 0")
 
     def attributes(self, decay: bool) -> dict[str, Any]:
         return {"beta1": self.betas[0], "beta2": self.betas[1], "eps": self.eps}
@@ -81,10 +85,17 @@ class AdamW(Adam):
 
     weight_decay: float = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(isfinite(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+
     def attributes(self, decay: bool) -> dict[str, Any]:
         return {**super().attributes(decay), "weight_decay": self.weight_decay if decay else 0.0}
 
 
+def check_lr(value: float) -> None:
+    require(isfinite(value) and value > 0, "lr", value, "more than 0")
+
+
 def check_share(field: str, value: float) -> None:
-    if not 0.0 <= value < 1.0:
-        raise ConfigurationError(f"optimizer.{field} must be at least 0 and below 1, found {value}")
+    require(0.0 <= value < 1.0, field, value, "0 to 1, without 1")

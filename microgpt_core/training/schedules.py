@@ -4,10 +4,19 @@ from dataclasses import dataclass
 from math import cos, pi
 
 from microgpt_core.components import Schedule
+from microgpt_core.errors import require
 
 
 @dataclass
-class Constant(Schedule):
+class WarmUp(Schedule):
+    """What the core's schedules have in common: a number of steps over which the rate rises first."""
+
+    def __post_init__(self) -> None:
+        require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
+
+
+@dataclass
+class Constant(WarmUp):
     """The full learning rate at every step.
 
     Fields:
@@ -21,7 +30,7 @@ class Constant(Schedule):
 
 
 @dataclass
-class Linear(Schedule):
+class Linear(WarmUp):
     """Down to 0 in a straight line.
 
     Fields:
@@ -35,7 +44,7 @@ class Linear(Schedule):
 
 
 @dataclass
-class Cosine(Schedule):
+class Cosine(WarmUp):
     """Down to 0 along half a cosine. Loshchilov and Hutter 2017, arXiv:1608.03983.
 
     Fields:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from microgpt_core.errors import NonFiniteError
 from microgpt_core.models.model import Model
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches
-from microgpt_core.training.checkpoint import checkpoint_path, rotate, save_checkpoint, save_model
-from microgpt_core.training.diagnosis import first_non_finite
+from microgpt_core.training.budget import Budget
+from microgpt_core.training.checkpoint import checkpoint_path, checkpoints, rotate, save_checkpoint, save_model
+from microgpt_core.training.diagnosis import first_computed, first_stored
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.metrics import MetricsLog
 from microgpt_core.training.settings import TrainSettings
@@ -29,7 +30,7 @@ class Step:
     """What happened in one step. Losses are in nats per target."""
 
     step: int  # from 1
-    max_steps: int  # with `minutes`, as many as they will probably allow
+    max_steps: int  # how many there will be; with `minutes`, probably
     tokens: int  # targets trained on so far
     train_loss: float
     val_loss: float | None
@@ -57,13 +58,18 @@ class Step:
 
 @dataclass
 class Result:
-    """How training ended. `val_loss` and `step` are those of the weights that the model now has."""
+    """How training ended. `step` and `val_loss` are those of the weights that the model now has.
+
+    With `restore_best` they are the best evaluation's, otherwise the last step's. `steps` is how many were
+    made, `train_loss` the last one's.
+    """
 
     step: int
     train_loss: float
     val_loss: float | None
     stopped_by: str  # "max_steps", "minutes" or "patience"
     seconds: float
+    steps: int
 
 
 class Trainer:
@@ -71,7 +77,8 @@ class Trainer:
 
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
     `about` (versions, the run's name) into each model's config. Raises NonFiniteError, naming the first tensor
-    that isn't finite, before any weight has taken such a value.
+    that isn't finite: a step whose loss or gradients aren't changes no weight, and no checkpoint ever holds
+    infinity or NaN.
     """
 
     def __init__(
@@ -103,87 +110,89 @@ class Trainer:
 
     def train(self) -> Result:
         """Train until `max_steps`, `minutes` or `patience` ends it, and put the best weights back."""
-        log = MetricsLog(self.folder) if self.folder else None
-        began, stopped_by, last = time.monotonic(), None, None
-        try:
-            while stopped_by is None:
-                last = self.one_step(began)
-                stopped_by = self.reason_to_stop(last, began)
-                if self.evaluation_due(stopped_by):
-                    last.val_loss = self.evaluate()
-                    if self.settings.patience and self.evaluations_since_best >= self.settings.patience:
-                        stopped_by = "patience"
-                if log:
-                    log.write(last.metrics(), last.timings())
-                if self.on_step:
-                    self.on_step(last)
-                if self.folder and (stopped_by or self.step % self.settings.checkpoint_interval == 0):
-                    self.save()
-        finally:
-            if log:
-                log.close()
-        assert last is not None
-        step, val_loss = self.step, last.val_loss
-        if self.settings.restore_best and self._best_weights:
+        self.require_finite()
+        budget = Budget(self.settings.max_steps, self.settings.minutes)
+        with MetricsLog(self.folder) as log:
+            last, stopped_by = self.take_steps(budget, log)
+        step, val_loss = last.step, last.val_loss
+        if self._best_weights:
             self.restore_best()
             step, val_loss = self.best_step, self.best_loss
         if self.folder:
-            save_model(self.folder / "model", self.model, self.tokenizer, {**self.about, "step": str(step)})
-        return Result(step, last.train_loss, val_loss, stopped_by, time.monotonic() - began)
+            save_model(self.folder / "model", self.model, self.tokenizer, self.about_step(step))
+        return Result(step, last.train_loss, val_loss, stopped_by, budget.seconds, last.step)
 
-    def one_step(self, began: float) -> Step:
+    def take_steps(self, budget: Budget, log: MetricsLog) -> tuple[Step, str]:
+        """Step after step, with what is due after each. Returns the last one and what ended it."""
+        while True:
+            last = self.one_step(budget)
+            stopped_by = budget.spent(self.step)
+            if self.validation and self.is_due(self.settings.eval_interval, stopped_by):
+                last.val_loss = self.evaluate()
+                if self.evaluations_since_best >= (self.settings.patience or inf):
+                    stopped_by = stopped_by or "patience"
+            if stopped_by:
+                last.max_steps, last.seconds_left = self.step, 0.0
+            log.write(last.metrics(), last.timings())
+            if self.on_step:
+                self.on_step(last)
+            if stopped_by or self.is_due(self.settings.checkpoint_interval):
+                self.save()
+            if stopped_by:
+                return last, stopped_by
+
+    def is_due(self, interval: int, stopped_by: str | None = None) -> bool:
+        """Whether now is the time for what is done every `interval` steps (0: never) and at the end."""
+        return interval > 0 and (stopped_by is not None or self.step % interval == 0)
+
+    def one_step(self, budget: Budget) -> Step:
         """Forward and backward over the window's batches, then the update."""
-        window = [
-            self.batches.batch(self.step * self.settings.accumulation + i) for i in range(self.settings.accumulation)
-        ]
-        max_steps = self.expected_steps(began)
+        n = self.settings.accumulation
+        window = [self.batches.batch(self.step * n + i) for i in range(n)]
+        lr = self.optimizer.lr * self.schedule.factor(self.step, budget.steps(self.step))
         start = time.perf_counter()
         loss = self.loss.train(window)
-        lr = self.optimizer.lr * self.schedule.factor(self.step, max_steps)
-        grad_norm = self.update(lr, self.step)
+        grad_norm = self.update(lr, self.step) if isfinite(loss) else nan  # where this isn't finite, nothing moved
         seconds = time.perf_counter() - start
-        if not (isfinite(loss) and isfinite(grad_norm)):
-            self.stop_for_non_finite(window, loss)
+        if not isfinite(grad_norm):
+            name = first_stored(self.update) or first_computed(self.loss, self.update, window)
+            raise self.non_finite(self.step + 1, f"{name} isn't finite (loss {loss:g}), so this step changed no weight")
         step_tokens = sum(batch.n_targets for batch in window)
         self.step += 1
         self.tokens += step_tokens
-        flops = self.loss.training.plan.flops * len(window) + self.update.plan.plan.flops
-        left = (time.monotonic() - began) / self.step * max(0, max_steps - self.step)
         return Step(
-            self.step, max_steps, self.tokens, loss, None, lr, grad_norm, seconds, step_tokens, flops, left
-        )  # fmt: skip
-
-    def expected_steps(self, began: float) -> int:
-        """How many steps there will be: `max_steps`, or fewer where `minutes` will be over before."""
-        limit, minutes = self.settings.max_steps or 10**12, self.settings.minutes
-        if minutes is None:
-            return limit
-        elapsed = time.monotonic() - began
-        share = elapsed / (60.0 * minutes)
-        return min(limit, max(self.step + 1, round(self.step / share))) if self.step else limit
-
-    def reason_to_stop(self, last: Step, began: float) -> str | None:
-        if self.settings.minutes is not None and time.monotonic() - began >= 60.0 * self.settings.minutes:
-            return "minutes"
-        return "max_steps" if self.settings.max_steps is not None and self.step >= self.settings.max_steps else None
-
-    def evaluation_due(self, stopped_by: str | None) -> bool:
-        interval = self.settings.eval_interval
-        return bool(self.validation) and bool(interval) and (stopped_by is not None or self.step % interval == 0)
+            step=self.step,
+            max_steps=budget.steps(self.step),
+            tokens=self.tokens,
+            train_loss=loss,
+            val_loss=None,
+            lr=lr,
+            grad_norm=grad_norm,
+            seconds=seconds,
+            step_tokens=step_tokens,
+            flops=self.loss.flops + self.update.plan.plan.flops,
+            seconds_left=budget.seconds_left(self.step),
+        )
 
     def evaluate(self) -> float:
         """The loss on the validation text; where it is the best so far, the weights are remembered."""
-        batches: Iterable[Batch] = islice(self.validation, self.settings.eval_batches)
-        loss = self.loss.evaluate(batches)
+        loss = self.loss.evaluate(islice(self.validation, self.settings.eval_batches))
+        if not isfinite(loss):
+            self.require_finite()
+            raise self.non_finite(self.step, f"the validation loss is {loss:g}, though every weight is finite")
         self.evaluations_since_best += 1
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.evaluations_since_best = loss, self.step, 0
-            if self.settings.restore_best:
-                self._best_weights = [bytes(p.data) for p in self.model.parameters()]
-            if self.folder:
-                about = {**self.about, "step": str(self.step)}
-                save_model(self.folder / "checkpoints" / "best", self.model, self.tokenizer, about)
+            self.remember_best()
         return loss
+
+    def remember_best(self) -> None:
+        """Keep the weights as they are now, in memory for `restore_best`, and in the folder."""
+        if self.settings.restore_best:
+            self._best_weights = [bytes(p.data) for p in self.model.parameters()]
+        if self.folder:
+            self.require_finite()
+            save_model(self.folder / "checkpoints" / "best", self.model, self.tokenizer, self.about_step(self.step))
 
     def restore_best(self) -> None:
         """Put the weights with the lowest validation loss back."""
@@ -191,22 +200,34 @@ class Trainer:
             p.data.cast("B")[:] = weights
 
     def save(self) -> None:
-        """A checkpoint of the whole state; the oldest beyond `keep_checkpoints` goes."""
-        assert self.folder is not None
-        best = {"loss": self.best_loss, "step": self.best_step} if self.best_step else None
+        """Check the state, and save it where there is a folder; the oldest beyond `keep_checkpoints` goes."""
+        self.require_finite()
+        if self.folder is None:
+            return
         state = {
-            "step": self.step, "tokens": self.tokens, "best": best,
-            "evaluations_since_best": self.evaluations_since_best, **self.saved,
-        }  # fmt: skip
-        about = {**self.about, "step": str(self.step)}
-        save_checkpoint(checkpoint_path(self.folder, self.step), self.model, self.tokenizer, self.update, state, about)
+            "step": self.step,
+            "tokens": self.tokens,
+            "best": {"loss": self.best_loss, "step": self.best_step} if self.best_step else None,
+            "evaluations_since_best": self.evaluations_since_best,
+            **self.saved,
+        }
+        path = checkpoint_path(self.folder, self.step)
+        save_checkpoint(path, self.model, self.tokenizer, self.update, state, self.about_step(self.step))
         rotate(self.folder, self.settings.keep_checkpoints)
 
-    def stop_for_non_finite(self, window: Sequence[Batch], loss: float) -> None:
-        """Raise NonFiniteError with the place where infinity or NaN came up first."""
-        name = first_non_finite(self.loss, self.update, window)
-        kept = f"the last checkpoint is in {self.folder / 'checkpoints'}" if self.folder else "the weights are as before"
-        raise NonFiniteError(
-            f"step {self.step + 1}: {name} isn't finite (loss {loss}); no weight was changed in this step, and {kept}. "
-            f"Try a smaller optimizer.lr (now {self.optimizer.lr:g}), longer schedule.warmup_steps, or train.grad_clip: 1.0"
+    def about_step(self, step: int) -> dict[str, str]:
+        return {**self.about, "step": str(step)}
+
+    def require_finite(self) -> None:
+        """Raise NonFiniteError where a weight or the optimizer's state isn't finite."""
+        if name := first_stored(self.update):
+            raise self.non_finite(self.step, f"{name} isn't finite")
+
+    def non_finite(self, step: int, what: str) -> NonFiniteError:
+        """The error that says what happened, what is still good, and what to try."""
+        saved = checkpoints(self.folder) if self.folder else []
+        good = f" The last good checkpoint is {saved[-1]}." if saved else ""
+        return NonFiniteError(
+            f"step {step}: {what}.{good} Try a smaller optimizer.lr (now {self.optimizer.lr:g}), "
+            "a longer schedule.warmup_steps, or train.grad_clip: 1.0"
         )

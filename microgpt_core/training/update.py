@@ -9,7 +9,7 @@ from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.region import allocate_together
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.engine.value import Value
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.models.model import Model
 
 
@@ -29,6 +29,8 @@ class Update:
         op: Op | None = None,
     ) -> None:
         self.model, self.optimizer, self.max_norm = model, optimizer, grad_clip or inf
+        if op is None and optimizer.update not in ops.OPS:
+            raise UnknownNameError("update op", optimizer.update, ops.OPS, "Give a pack's as `update_op`")
         self.op = op or ops.OPS[optimizer.update]
         self.trained = [p for p in model.ordered_parameters() if p.requires_grad]
         self.state: dict[str, Tensor] = {}  # "<parameter>.m" -> buffer

@@ -30,4 +30,4 @@ class SelfAttention(Part):
             ops.cache_write(cache.keys, k, cache.start)
             ops.cache_write(cache.values, v, cache.start)
             k, v, start = cache
-        return self.o(ops.attention(q, k, v, positions, start, n_head=self.n_head))  # type: ignore[no-any-return]
+        return self.o(ops.attention(q, k, v, positions, start, n_head=self.n_head))

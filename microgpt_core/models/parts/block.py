@@ -13,4 +13,4 @@ class Block(Part):
 
     def forward(self, x: Tensor, positions: Tensor, cache: Cache | None) -> Tensor:  # x (B, T, C), positions (B, T)
         x = x + self.attention(self.norm(x), positions, cache)
-        return x + self.mlp(self.norm(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.norm(x))

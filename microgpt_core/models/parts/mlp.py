@@ -13,4 +13,4 @@ class MLP(Part):
         self.fc2 = Linear(n_hidden, n_embd, output_std)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C)
-        return self.fc2(self.activation(self.fc1(x)))  # type: ignore[no-any-return]
+        return self.fc2(self.activation(self.fc1(x)))

@@ -42,9 +42,11 @@ class Part:
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Tensor:
+        result: Tensor
         if not self.name:
-            return self.forward(*inputs)
+            result = self.forward(*inputs)
+            return result
         with scope(self.name):
             result = self.forward(*inputs)
             if context.label is not None:

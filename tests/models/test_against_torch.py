@@ -1,0 +1,178 @@
+"""The GPT computes what an independent PyTorch program computes: logits, every gradient, and 20 steps of training."""
+
+import importlib.util
+import random
+from pathlib import Path
+
+import pytest
+
+from microgpt_core.engine.tensor import tensor
+from microgpt_core.models.gpt import GPT
+from microgpt_core.text.batch import Batch, packed, padded, windows
+from microgpt_core.training.loss import BatchLoss
+from microgpt_core.training.optimizers import SGD, AdamW
+from microgpt_core.training.update import Update
+
+torch = pytest.importorskip("torch")
+spec = importlib.util.spec_from_file_location("torch_gpt", Path(__file__).with_name("torch_gpt.py"))
+oracle = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(oracle)
+
+SIZES = {
+    "one of everything": GPT(vocab_size=2, block_size=12, n_layer=1, n_head=1, n_embd=1, mlp_ratio=1),
+    "heads of one number": GPT(vocab_size=5, block_size=12, n_layer=1, n_head=3, n_embd=3, mlp_ratio=2),
+    "odd": GPT(vocab_size=11, block_size=12, n_layer=3, n_head=3, n_embd=15, mlp_ratio=3),
+    "golden e16": GPT(vocab_size=27, block_size=12, n_layer=1, n_head=4, n_embd=16),
+    "more vocabulary than width": GPT(vocab_size=70, block_size=12, n_layer=2, n_head=2, n_embd=8),
+}
+STD = 0.3  # so large that no part of the model is nearly linear
+
+
+def ids(*lengths: int, vocab_size: int) -> list[list[int]]:
+    rng = random.Random(sum(lengths))
+    return [[rng.randrange(vocab_size) for _ in range(n + 1)] for n in lengths]
+
+
+def make_batch(kind: str, vocab_size: int) -> Batch:
+    """`n` positions need `n + 1` ids."""
+    if kind == "one token":
+        return padded(ids(1, vocab_size=vocab_size))
+    if kind == "one row":
+        return padded(ids(9, vocab_size=vocab_size))
+    if kind == "padded rows, ignored targets":
+        return padded(ids(12, 3, 1, 7, vocab_size=vocab_size))
+    if kind == "packed documents":
+        return packed(ids(5, 1, 8, 2, 12, vocab_size=vocab_size), width=31)
+    (stream,) = ids(40, vocab_size=vocab_size)
+    return windows(memoryview(bytes(stream)), starts=[0, 7, 23], width=12)
+
+
+BATCHES = ("one token", "one row", "padded rows, ignored targets", "packed documents", "windows")
+
+
+def lively(size: str, precision: str) -> GPT:
+    model = GPT(**{**SIZES[size].config(), "init_std": STD, "init_output_std": STD})
+    model.allocate(precision)
+    model.initialise(random.Random(7))
+    return model
+
+
+def as_torch(buffer: memoryview, dtype: "torch.dtype" = torch.float64) -> "torch.Tensor":
+    return torch.tensor(buffer.tolist(), dtype=dtype)
+
+
+def twin(model: GPT) -> "dict[str, torch.Tensor]":
+    """The model's weights, the same numbers, in float64."""
+    return {p.name: as_torch(p.data).requires_grad_() for p in model.parameters()}
+
+
+def torch_loss(model: GPT, weights: "dict[str, torch.Tensor]", batch: Batch, smoothing: float) -> "torch.Tensor":
+    tokens, targets, positions = (
+        torch.tensor(list(x)).reshape(batch.shape) for x in (batch.tokens, batch.targets, batch.positions)
+    )
+    z = oracle.logits(weights, tokens, positions, model.n_layer, model.n_head)
+    return z, oracle.mean_loss(z, targets, smoothing)
+
+
+def row_error(found: "torch.Tensor", expected: "torch.Tensor") -> float:
+    """The largest difference, relative to its row's largest element; a row of zeros must be exactly that."""
+    largest = expected.abs().amax(-1, keepdim=True).clamp_min(1e-30)
+    return float(((found - expected).abs() / largest).max())
+
+
+def check(model: GPT, batch: Batch, smoothing: float, error, limit: float) -> None:
+    loss = BatchLoss(model, smoothing)
+    inputs = loss.inputs(batch, 1.0 / batch.n_targets)
+    weights = twin(model)
+    z, expected_loss = torch_loss(model, weights, batch, smoothing)
+    expected_loss.backward()
+    found = loss.training(*inputs).item()
+    assert abs(found - expected_loss.item()) <= limit * max(1.0, abs(found))
+    logits = model(inputs[0], inputs[2])
+    assert error(as_torch(logits.data), z.detach()) <= limit, "logits"
+    for p in model.parameters():
+        assert error(as_torch(p.grad.data), weights[p.name].grad) <= limit, p.name
+
+
+def absolute_error(found: "torch.Tensor", expected: "torch.Tensor") -> float:
+    return float((found - expected).abs().max())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("size", SIZES)
+def test_float64_agrees_to_1e_10(size: str, batch: str, smoothing: float) -> None:
+    model = lively(size, "float64")
+    check(model, make_batch(batch, model.vocab_size), smoothing, absolute_error, 1e-10)
+
+
+# With a single token or a single channel, the gradient of a row is one product of numbers that may nearly cancel,
+# and so has no large element to be measured by.
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("batch", [batch for batch in BATCHES if batch != "one token"])
+@pytest.mark.parametrize("size", [size for size in SIZES if size != "one of everything"])
+def test_float32_agrees_to_1e_5_of_a_rows_largest_element(size: str, batch: str, smoothing: float) -> None:
+    model = lively(size, "float32")
+    check(model, make_batch(batch, model.vocab_size), smoothing, row_error, 1e-5)
+
+
+@pytest.mark.parametrize("mistake", ["positions", "targets", "epsilon"])
+def test_the_comparison_sees_a_planted_mistake(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lively("odd", "float64")
+    batch = make_batch("packed documents", model.vocab_size)
+    if mistake == "epsilon":
+        monkeypatch.setattr(oracle, "normalised", lambda x: x * torch.rsqrt((x**2).mean(-1, keepdim=True) + 1.1e-5))
+    elif mistake == "positions":
+        causal = lambda positions: torch.ones(positions.shape[1], positions.shape[1]).tril().bool()[None]  # noqa: E731
+        monkeypatch.setattr(oracle, "visible", causal)
+    else:
+        monkeypatch.setattr(oracle, "mean_loss", lambda z, targets, smoothing: z.logsumexp(-1).mean())
+    with pytest.raises(AssertionError):
+        check(model, batch, 0.0, absolute_error, 1e-10)
+
+
+OPTIMIZERS = {
+    "sgd": (SGD(lr=0.02), lambda w: torch.optim.SGD(w, lr=0.02)),
+    "momentum": (SGD(lr=0.01, momentum=0.9), lambda w: torch.optim.SGD(w, lr=0.01, momentum=0.9)),
+    "nesterov": (
+        SGD(lr=0.01, momentum=0.8, nesterov=True),
+        lambda w: torch.optim.SGD(w, lr=0.01, momentum=0.8, nesterov=True),
+    ),
+    "adamw": (
+        AdamW(lr=0.02, weight_decay=0.1),
+        lambda w: torch.optim.AdamW(w, lr=0.02, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_twenty_steps_are_pytorchs(name: str) -> None:
+    optimizer, make_theirs = OPTIMIZERS[name]
+    model = lively("golden e16", "float64")
+    loss, update = BatchLoss(model), Update(model, optimizer)
+    update.allocate()
+    weights = twin(model)
+    theirs = make_theirs(list(weights.values()))
+    for step in range(20):
+        batch = padded(ids(4 + step % 5, 8, vocab_size=model.vocab_size))
+        found = loss.train([batch])
+        update(optimizer.lr, step)
+        theirs.zero_grad()
+        _, expected = torch_loss(model, weights, batch, 0.0)
+        expected.backward()
+        theirs.step()
+        assert abs(found - expected.item()) <= 1e-10
+    for p in model.parameters():
+        assert absolute_error(as_torch(p.data), weights[p.name].detach()) <= 1e-10, p.name
+
+
+def test_logits_don_t_depend_on_the_other_rows_of_a_batch() -> None:
+    """A batched row equals the same row alone, bit for bit, padded or not."""
+    model = lively("odd", "float32")
+    rows = ids(12, 3, 7, vocab_size=model.vocab_size)
+    whole = padded(rows)
+    together = BatchLoss(model).inputs(whole, 1.0)
+    z = model(together[0], together[2]).tolist()
+    for b, row in enumerate(rows):
+        alone = model(tensor([row[:-1]], "int32"), tensor([list(range(len(row) - 1))], "int32")).tolist()[0]
+        assert z[b][: len(row) - 1] == alone

@@ -1,0 +1,76 @@
+"""The loss of a window: the mean over its targets, however it is cut into batches."""
+
+import math
+import random
+
+import pytest
+
+from microgpt_core.errors import DataError
+from microgpt_core.text.batch import packed, padded
+from microgpt_core.training.loss import BatchLoss
+
+TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+
+
+def documents(n: int = 32) -> list[list[int]]:
+    """Ids of documents of 1 to 6 targets."""
+    rng = random.Random(9)
+    return [[rng.randrange(8) for _ in range(2 + rng.randrange(6))] for _ in range(n)]
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_a_window_is_averaged_over_its_targets_however_it_is_cut(tiny, gradients, precision) -> None:
+    """32 ragged documents at once, 8 by 4, and one by one give the same loss and gradients."""
+    rows, found = documents(), []
+    for size in (32, 4, 1):
+        model = tiny(precision=precision).model()
+        loss = BatchLoss(model).train([padded(rows[i : i + size]) for i in range(0, 32, size)])
+        found.append((loss, gradients(model)))
+    (loss, expected), limit = found[0], TOLERANCE[precision]
+    largest = max(map(abs, expected))
+    for other, gradient in found[1:]:
+        assert other == pytest.approx(loss, rel=limit)
+        assert max(abs(a - b) for a, b in zip(gradient, expected)) <= limit * largest
+
+
+def test_the_mean_of_the_batches_means_would_be_something_else(tiny) -> None:
+    """What the test above would miss if all documents were of one length."""
+    rows = documents()
+    loss = BatchLoss(tiny().model())
+    means = [loss.evaluate([padded([row])]) for row in rows]
+    assert abs(math.fsum(means) / len(means) - loss.evaluate([padded(rows)])) > 1e-4
+
+
+@pytest.mark.parametrize("layout", ["padded", "packed"])
+def test_a_batchs_loss_is_the_token_mean_of_its_documents(tiny, layout) -> None:
+    rows = documents(8)
+    batch = padded(rows) if layout == "padded" else packed(rows, width=48)
+    loss = BatchLoss(tiny(block_size=8).model())
+    total = math.fsum(loss.evaluate([padded([row])]) * (len(row) - 1) for row in rows)
+    expected = total / sum(len(row) - 1 for row in rows)
+    assert loss.evaluate([batch]) == pytest.approx(expected, rel=1e-13)
+    assert loss.train([batch]) == pytest.approx(expected, rel=1e-13)
+
+
+def test_smoothing_is_part_of_training_not_of_evaluation(tiny) -> None:
+    batch = padded(documents(4))
+    plain, smooth = BatchLoss(tiny().model()), BatchLoss(tiny().model(), label_smoothing=0.2)
+    assert smooth.evaluate([batch]) == plain.evaluate([batch]) == pytest.approx(plain.train([batch]), rel=1e-12)
+    assert abs(smooth.train([batch]) - plain.train([batch])) > 1e-3
+
+
+def test_flops_are_those_of_the_whole_window(tiny) -> None:
+    rows = documents(3)
+    loss = BatchLoss(tiny().model())
+    each = []
+    for row in rows:
+        loss.train([padded([row])])
+        each.append(loss.flops)
+    loss.train([padded([row]) for row in rows])
+    assert loss.flops == sum(each)
+    assert len(set(each)) > 1
+
+
+def test_nothing_to_evaluate_is_an_error(tiny) -> None:
+    with pytest.raises(DataError, match="no text to evaluate"):
+        BatchLoss(tiny().model()).evaluate([])
