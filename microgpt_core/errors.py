@@ -4,9 +4,9 @@ An error says where, what was found, what is allowed and what to do next. `exit_
 command line returns for it.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from errno import EDQUOT, ENOSPC
-from typing import Iterable
 
 
 class MicrogptError(Exception):

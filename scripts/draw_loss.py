@@ -50,10 +50,12 @@ def draw(steps: list[dict[str, float]], guessing: float) -> str:
         for i in range(6)
     ]
     lines += [f'<circle class="dot" cx="{x(s["step"])}" cy="{y(s["train/loss"])}" r="1.5"/>' for s in steps]
-    mean = list(zip((step["step"] for step in steps), running_mean(losses)))
-    lines.append(f'<polyline class="mean" points="{" ".join(f"{x(s)},{y(v)}" for s, v in mean)}"/>')
+    means = zip((step["step"] for step in steps), running_mean(losses))
+    points = " ".join(f"{x(s)},{y(mean)}" for s, mean in means)
+    lines.append(f'<polyline class="mean" points="{points}"/>')
     lines += [
-        f'<line class="val" x1="{x(a)}" y1="{y(v)}" x2="{x(b)}" y2="{y(w)}"/>' for (a, v), (b, w) in pairwise(validation)
+        f'<line class="val" x1="{x(a)}" y1="{y(v)}" x2="{x(b)}" y2="{y(w)}"/>'
+        for (a, v), (b, w) in pairwise(validation)
     ]
     lines += [f'<circle class="val" cx="{x(s)}" cy="{y(v)}" r="4"/>' for s, v in validation]
     lines.append(f'<line class="guess" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(guessing)}" y2="{y(guessing)}"/>')

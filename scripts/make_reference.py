@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from microgpt_core.cli.main import COMMANDS, main as program
+from microgpt_core.cli.main import COMMANDS
+from microgpt_core.cli.main import main as program
 from microgpt_core.components import SLOTS, Unary, fits_slot
 from microgpt_core.ops import OPS
 from microgpt_core.pipeline import builtin
@@ -23,13 +24,24 @@ from microgpt_core.plugins.fields import Field, fields_of, type_text
 from microgpt_core.plugins.loader import load
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
-MADE = "<!-- made by scripts/make_reference.py; change the program instead -->\n"
+MADE = "<!-- made by scripts/make_reference.py; change the program instead -->"
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 numbers that aren't finite, 4 won't fit, "
+    "130 interrupted."
+)
+ABOUT_COMPONENTS = (
+    "Every key of the YAML file, with its default. `microgpt show KIND NAME` prints the same, for packs too."
+)
+ABOUT_OPS = "Of each op: the signature (a question mark: may be left out), what it makes, and its file's opening words."
+
+
+def page_top(title: str, about: str) -> str:
+    return f"# {title}\n\n{MADE}\n\n{about}\n"
 
 
 def commands() -> str:
     """Every command's --help."""
-    parts = ["# Commands\n\n" + MADE + "\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 numbers that "
-             "aren't finite, 4 won't fit, 130 interrupted.\n"]  # fmt: skip
+    parts = [page_top("Commands", EXIT_CODES)]
     root = click.Context(program, info_name="microgpt", terminal_width=100)
     for name in COMMANDS:
         command = program.get_command(root, name)
@@ -49,8 +61,7 @@ def help_page(command: click.Command, context: click.Context) -> str:
 def components() -> str:
     """Every section of a pipeline, and the fields of whatever it can name."""
     registry = load(builtin, disabled=installed_packs())
-    parts = ["# What a pipeline can say\n\n" + MADE + "\nEvery key of the YAML file, with its default. "
-             "`microgpt show KIND NAME` prints the same for packs.\n"]  # fmt: skip
+    parts = [page_top("What a pipeline can say", ABOUT_COMPONENTS)]
     for section, (kind, default) in COMPONENTS.items():
         parts.append(f"## {section}\n\n`{section}: {default}` where it isn't given.\n")
         for name in registry.names(kind):
@@ -83,15 +94,15 @@ def default(field: Field) -> str:
 
 def ops_page() -> str:
     """Every op: its signature, its formula, the slots that it fits."""
-    parts = ["# Ops\n\n" + MADE + "\nOf each op: the signature (a question mark: may be left out), what it makes, and its "
-             "file's opening words.\n"]  # fmt: skip
+    parts = [page_top("Ops", ABOUT_OPS)]
     for name, op in OPS.items():
         signature, doc = op.signature, sys.modules[type(op).__module__].__doc__ or ""
         slots = [slot for slot in SLOTS if fits_slot(op, slot)]
         facts = list(op_facts(signature.outputs, signature.saved, op.mutates, slots))
         path = f"../../{type(op).__module__.replace('.', '/')}.py"
         kind = ", elementwise" if isinstance(op, Unary) else ""
-        parts.append(f"## {name}\n\n[`{name}{signature}`]({path}){kind}. {'; '.join(facts)}.\n\n```text\n{doc.strip()}\n```\n")
+        head = f"## {name}\n\n[`{name}{signature}`]({path}){kind}. {'; '.join(facts)}.\n"
+        parts.append(f"{head}\n```text\n{doc.strip()}\n```\n")
     return "\n".join(parts)
 
 

@@ -20,7 +20,7 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES)
 @click.argument("pipeline")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="The run's folder; default: the next runs/NAME-N.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="The run's folder [next runs/NAME-N].")
 @click.option("--force", is_flag=True, help="Replace the run that is in the output folder.")
 @set_option
 @plugin_option

@@ -45,7 +45,6 @@ def load(model: str | Path, plugins: Iterable[str | Path] = ()) -> LanguageModel
     return LanguageModel.load(model_folder(find_run(str(model))), load_plugins(builtin, plugins).get)
 
 
-
 def held_out_loss(model: str, language_model: LanguageModel, plugins: Iterable[str | Path] = ()) -> float:
     """A model's loss on the text that its run held out. Raises ConfigurationError where there is none."""
     folder = find_run(model)

@@ -84,4 +84,3 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
 
 def loss_format(model: Model) -> str:
     return next(iter(model.parameters())).value.format
-

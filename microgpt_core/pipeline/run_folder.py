@@ -31,7 +31,9 @@ def choose_folder(name: str, output: Path | None, force: bool) -> Path:
         if not force:
             raise ConfigurationError(f"{output} exists already; name another folder, or replace it with --force")
         if not (output / RESOLVED).is_file():
-            raise ConfigurationError(f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself")
+            raise ConfigurationError(
+                f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself"
+            )
     return output
 
 

@@ -62,7 +62,7 @@ def evaluate(run: Run) -> None:
     """The loss on the validation text, into `evaluation.json`."""
     if not run.validation:
         raise ConfigurationError(
-            "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave the stage out"
+            "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave it out"
         )
     loss = BatchLoss(run.network, kernels=run.kernels).evaluate(run.validation)
     run.evaluation = {"loss": loss, "perplexity": exp(loss), "guessing": log(run.tokenizer.vocab_size)}

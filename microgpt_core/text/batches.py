@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from random import Random
 
-from microgpt_core.components.text import Tokenizer
+from microgpt_core.components.text import IGNORED, Tokenizer
 from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
-from microgpt_core.text.batch import IGNORED, Batch, Ids, Numbers, packed, packs, padded, windows
+from microgpt_core.text.batch import Batch, Ids, Numbers, packed, packs, padded, windows
 
 __all__ = ["BATCHING", "IGNORED", "SHUFFLE", "Batch", "Batches", "encode_documents", "evaluation_batches"]
 

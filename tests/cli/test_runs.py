@@ -130,7 +130,13 @@ def test_plan_json_adds_up() -> None:
 
 
 def test_plan_of_a_large_model_needs_no_memory_and_no_text() -> None:
-    sizes = ["model.n_layer=12", "model.n_embd=768", "model.n_head=12", "model.block_size=256", "train.batching=documents"]
+    sizes = [
+        "model.n_layer=12",
+        "model.n_embd=768",
+        "model.n_head=12",
+        "model.block_size=256",
+        "train.batching=documents",
+    ]
     options = [part for size in sizes for part in ("--set", size)]
     result = microgpt("plan", "microgpt", "--vocab-size", "50257", "--json", *options)
     found = json.loads(result.stdout)
