@@ -4,7 +4,7 @@ from microgpt_core.components.analyzer import Analyzer
 from microgpt_core.components.arithmetic import columns, divide, dot, exp, log, products, sqrt
 from microgpt_core.components.backend import Backend, Kernel
 from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new_buffer, rows, stretches, write
-from microgpt_core.components.op import Op
+from microgpt_core.components.op import Cost, Op, Shapes, show_shape
 from microgpt_core.components.signature import Signature
 from microgpt_core.components.slot import SLOTS, check_slot, fits_slot
 from microgpt_core.components.text import Dataset, Tokenizer
@@ -12,7 +12,7 @@ from microgpt_core.components.training import Optimizer, Schedule
 from microgpt_core.components.unary import Unary
 
 __all__ = [
-    "Analyzer", "Backend", "Buffer", "Dataset", "Kernel", "Op", "Optimizer", "SLOTS", "Schedule", "Shape",
-    "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat",
-    "log", "new_buffer", "products", "rows", "sqrt", "stretches", "write",
+    "Analyzer", "Backend", "Buffer", "Cost", "Dataset", "Kernel", "Op", "Optimizer", "SLOTS", "Schedule", "Shape",
+    "Shapes", "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp",
+    "fits_slot", "flat", "log", "new_buffer", "products", "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip

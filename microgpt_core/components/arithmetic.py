@@ -53,7 +53,8 @@ else:
 
     def dot(a: Sequence[float], b: Sequence[float]) -> float:
         """a[0] b[0] + a[1] b[1] + ..."""
-        return sum(map(mul, a, b))
+        total: float = sum(map(mul, a, b))
+        return total
 
     def products(a_rows: Vectors, b_rows: Vectors) -> list[float]:
         """Every row of a times every row of b: the matrix product a @ b.T, in row-major order.

@@ -7,14 +7,24 @@ the last axis. Numbers that are used once are read straight from a view; numbers
 again come as lists, `rows(x).tolist()`, made at once. `write` and `accumulate` store.
 """
 
-from array import array
 from collections.abc import Iterator, Sequence
 from math import prod
 from operator import add
-from typing import TypeAlias
+from struct import pack_into
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
-Buffer: TypeAlias = memoryview
+
+if TYPE_CHECKING:  # a memoryview whose shape is known, and whose numbers are float or int by its format
+
+    class Buffer(memoryview[Any]):  # type: ignore[misc]
+        shape: Shape
+
+        def __getitem__(self, key: Any, /) -> Any: ...
+        def cast(self, format: str, shape: Shape = ...) -> "Buffer": ...  # type: ignore[override]
+        def tolist(self) -> list[Any]: ...
+else:
+    Buffer = memoryview
 
 DTYPES = {"f": "float32", "d": "float64", "i": "int32", "H": "bfloat16", "B": "uint8"}
 FORMATS = {name: format for format, name in DTYPES.items()}
@@ -26,15 +36,15 @@ def new_buffer(shape: Shape, format: str = "f") -> Buffer:
     """A buffer of zeros with memory of its own. Raises ValueError for an empty axis."""
     if 0 in shape:
         raise ValueError(f"a buffer of shape {shape} has an empty axis; every axis needs at least 1")
-    return memoryview(bytearray(prod(shape) * ITEM_BYTES[format])).cast("B").cast(format, shape)  # type: ignore[call-overload, no-any-return]
+    return Buffer(bytearray(prod(shape) * ITEM_BYTES[format])).cast(format, shape)
 
 
-def flat(x: Buffer) -> memoryview:
+def flat(x: Buffer) -> Buffer:
     """All numbers of `x` in a row: a view, so writing to it writes to `x`."""
-    return x if x.ndim == 1 else x.cast("B").cast(x.format)  # type: ignore[call-overload, no-any-return]
+    return x if x.ndim == 1 else x.cast("B").cast(x.format)
 
 
-class Rows(Sequence[memoryview]):
+class Rows(Sequence[Buffer]):
     """The rows of a buffer along its last axis, each a one-dimensional view. Made by `rows(x)`."""
 
     def __init__(self, x: Buffer) -> None:
@@ -43,22 +53,21 @@ class Rows(Sequence[memoryview]):
     def __len__(self) -> int:
         return len(self._flat) // self._width
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         start = range(len(self))[index] * self._width
         return self._flat[start : start + self._width]
 
-    def __iter__(self) -> Iterator[memoryview]:
+    def __iter__(self) -> Iterator[Buffer]:
         view, width = self._flat, self._width
         return (view[start : start + width] for start in range(0, len(view), width))
 
-    def tolist(self) -> list[list[float]]:
+    def tolist(self) -> list[list[Any]]:
         """The numbers as lists, a list a row: a copy, made in one go."""
-        return self._flat.cast("B").cast(self._flat.format, (len(self), self._width)).tolist()  # type: ignore
+        return self._flat.cast("B").cast(self._flat.format, (len(self), self._width)).tolist()
 
-
-    def columns(self) -> list[list[float]]:
+    def columns(self) -> list[list[Any]]:
         """The numbers as lists, a list a column. Faster to read than `zip(*rows)`: its numbers lie in order."""
         return [self._flat[i :: self._width].tolist() for i in range(self._width)]
 
@@ -68,16 +77,16 @@ def rows(x: Buffer) -> Rows:
     return Rows(x)
 
 
-def write(out: Buffer, values: list[float]) -> None:
+def write(out: Buffer, values: Sequence[float]) -> None:
     """out = values, a list of as many numbers in row-major order. An op's forward writes."""
-    flat(out)[:] = array(out.format, values)
+    pack_into(f"{out.nbytes // out.itemsize}{out.format}", out, 0, *values)
 
 
 def accumulate(out: Buffer, values: Sequence[float]) -> None:
     """out += values. An op's backward accumulates, since a value that was used twice has two gradients."""
     view = flat(out)
     for part in stretches(len(view)):
-        view[part] = array(view.format, list(map(add, view[part], values[part])))
+        write(view[part], list(map(add, view[part], values[part])))
 
 
 def stretches(n: int) -> Iterator[slice]:

@@ -14,13 +14,14 @@ Signatures are read once, when the class is defined; a name that fits nothing is
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from microgpt_core.components.buffer import DTYPES, Shape
 from microgpt_core.components.signature import Signature, read_signature
 from microgpt_core.errors import ShapeError, SignatureError
 
-Shapes = Mapping[str, "Shape | tuple[str, Shape]"]
+Shapes: TypeAlias = Mapping[str, Shape | tuple[str, Shape]]  # of outputs and saved values: "out" -> (4, 16)
+Cost: TypeAlias = Mapping[str, Any]  # "forward" -> operations
 
 
 class Op:
@@ -49,12 +50,11 @@ class Op:
         """Overwrite outputs and saved values with what the inputs give."""
         raise NotImplementedError
 
-    @abstractmethod
     def backward(self, *buffers: Any, **attributes: Any) -> None:
         """Add to each `d_<input>` what the outputs' gradients give."""
         raise NotImplementedError
 
-    def cost(self, *inputs: Any, **attributes: Any) -> Mapping[str, Any]:
+    def cost(self, *inputs: Any, **attributes: Any) -> Cost:
         """Floating-point operations, a multiply-add being two: `{"forward": n, "backward": n}`.
 
         What only one gradient needs may stand under its own name, `"d_weight": n`, and is counted where
@@ -75,7 +75,7 @@ class Op:
         """The contract that the methods spell out; None while the class is still abstract."""
         if is_abstract(cls.forward) or is_abstract(cls.shapes):
             return None
-        return read_signature(cls, has_backward=not is_abstract(cls.backward))
+        return read_signature(cls, has_backward=cls.backward is not Op.backward)
 
     def __call__(self, *inputs: Any, **attributes: Any) -> Any:
         """Compute, and record the call for `backward()`. A Tensor among the inputs knows how."""
@@ -83,7 +83,9 @@ class Op:
             if run := getattr(value, "run_op", None):
                 return run(self, inputs, attributes)
         found = ", ".join(type(v).__name__ for v in inputs) or "nothing"
-        raise SignatureError(f"{self.name}{self.signature} takes Tensors, found {found}; make one with mg.tensor([...])")
+        raise SignatureError(
+            f"{self.name}{self.signature} takes Tensors, found {found}; make one with mg.tensor([...])"
+        )
 
     def expect(self, argument: str, found: Shape | None, expected: tuple[int | str, ...]) -> None:
         """Raise ShapeError unless `found` fits. A str in `expected` names an axis of any size; None always fits."""

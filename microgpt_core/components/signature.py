@@ -53,7 +53,9 @@ def read_signature(cls: Any, has_backward: bool) -> Signature:
         if n not in forward:
             raise SignatureError(f"{cls.__name__}.forward lacks the input {n!r}{nearest(n, produced)}")
     if forward != produced + inputs:
-        raise SignatureError(f"{cls.__name__}.forward{show(forward)}: expected outputs, saved values, then {show(inputs)}")
+        raise SignatureError(
+            f"{cls.__name__}.forward{show(forward)}: expected outputs, saved values, then {show(inputs)}"
+        )
     for n in cls.mutates + cls.integers:
         if n not in inputs:
             raise SignatureError(f"{cls.__name__}: {n!r} in mutates or integers is no input{nearest(n, inputs)}")
@@ -65,7 +67,9 @@ def read_signature(cls: Any, has_backward: bool) -> Signature:
     for method, used in (("forward", forward_attributes), ("backward", backward_attributes)):
         for n in used:
             if n not in attributes:
-                raise SignatureError(f"{cls.__name__}.{method}: attribute {n!r} isn't in shapes{nearest(n, attributes)}")
+                raise SignatureError(
+                    f"{cls.__name__}.{method}: attribute {n!r} isn't in shapes{nearest(n, attributes)}"
+                )
     outputs = tuple(n for n in produced if not backward or f"d_{n}" in backward)
     if backward and not outputs:
         raise SignatureError(f"{cls.__name__}.backward reads no d_<output>, so it can't depend on the loss")

@@ -1,13 +1,14 @@
 """Elementwise ops, y[i] = f(x[i]), in two lines each."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from math import prod
+from operator import mul
 from typing import Any
 
-from microgpt_core.components.buffer import Buffer, Shape, flat, write
-from microgpt_core.components.op import Op, Shapes, is_abstract
+from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, write
+from microgpt_core.components.op import Cost, Op, Shapes, is_abstract
 from microgpt_core.components.signature import Signature, parameters, show
 from microgpt_core.errors import SignatureError
 
@@ -48,16 +49,15 @@ class Unary(Op):
 
     def forward(self, out: Buffer, x: Buffer, **attributes: Any) -> None:
         f: Callable[[float], float] = partial(self.f, **attributes) if attributes else self.f
-        write(out, list(map(f, flat(x).tolist())))
+        write(out, list(map(f, flat(x))))
 
     def backward(self, d_x: Buffer | None, d_out: Buffer, x: Buffer, **attributes: Any) -> None:
         if d_x is None:
             return
         df: Callable[[float], float] = partial(self.df, **attributes) if attributes else self.df
-        grads = zip(flat(d_x).tolist(), flat(d_out).tolist(), flat(x).tolist())
-        write(d_x, [d_in + d * df(v) for d_in, d, v in grads])
+        accumulate(d_x, list(map(mul, flat(d_out), map(df, flat(x)))))
 
-    def cost(self, x: Shape, **attributes: Any) -> Mapping[str, Any]:
+    def cost(self, x: Shape, **attributes: Any) -> Cost:
         """`flops` operations per element, forward and backward."""
         n = prod(x)
         return {"forward": self.flops * n, "backward": (self.flops + 2) * n}

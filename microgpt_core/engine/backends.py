@@ -1,13 +1,15 @@
-"""Who runs a call: the choice of a kernel, and a call prepared to run many times."""
+"""Who runs a call: the choice of a kernel, and a call bound to its buffers."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from microgpt_core.components import Backend, Kernel
+from microgpt_core.components import Backend, Buffer, Kernel
 from microgpt_core.components.op import Op
 from microgpt_core.engine.value import Call
-from microgpt_core.errors import CaptureError, UnknownNameError
+from microgpt_core.errors import ConfigurationError, UnknownNameError
 
 
 class Reference(Backend):
@@ -28,53 +30,64 @@ class Choice:
     def sets(self) -> tuple[str, ...]:
         return self.kernel.sets if isinstance(self.kernel, Kernel) else ()
 
+    def bind(
+        self, call: Call, buffers: Sequence[Buffer | None], sets: frozenset[str] = frozenset()
+    ) -> Callable[[], None]:
+        """The call on these buffers, one for each argument: to be called many times, making nothing anew."""
+        views = [None if b is None else self.backend.view(b) for b in buffers]
+        forward, signature = call.method == "forward", call.op.signature
+        taken = signature.forward_attributes if forward else signature.backward_attributes
+        keywords = {n: call.attributes[n] for n in taken}
+        if self.sets and not forward:
+            keywords["sets"] = sets
+        return partial(getattr(self.kernel, call.method), *views, **keywords)
+
 
 @dataclass
 class Kernels:
     """The backends to ask, in order, and the kernels that there are. The reference always comes last.
 
-    `forced` names a backend for single ops: `{"attention": "reference"}`.
+    `forced` names the only backend to ask for an op: `{"attention": "reference"}`. Raises UnknownNameError
+    where it names none of the backends.
     """
 
     backends: Sequence[Backend] = ()
     table: Mapping[str, Kernel] = field(default_factory=dict)  # "backend/op" -> kernel
     forced: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._order = [*(b for b in self.backends if not isinstance(b, Reference)), Reference()]
+        known = {b.name: b for b in self._order}
+        for op, name in self.forced.items():
+            if name not in known:
+                raise UnknownNameError("backend", name, known, f"It was forced for the op {op!r}")
+        self._forced = {op: [known[name]] for op, name in self.forced.items()}
+
     def choose(self, call: Call) -> Choice:
-        """The first backend that has a kernel for this call, as its shapes and formats are."""
+        """The first backend that has a kernel for this call, as its shapes and formats are.
+
+        Raises ConfigurationError where the op is forced onto a backend that can't run it.
+        """
         refusals: list[str] = []
-        values = {n: v for n, v in call.arguments.items() if v is not None}
-        shapes, formats = {n: v.shape for n, v in values.items()}, {n: v.format for n, v in values.items()}
-        for backend in self._candidates(call.op.name):
+        for backend in self._forced.get(call.op.name, self._order):
             if isinstance(backend, Reference):
                 return Choice(backend, call.op, refusals)
             kernel = self.table.get(f"{backend.name}/{call.op.name}")
-            reason = "has no kernel" if kernel is None else kernel.supports(shapes, formats)
+            reason = "has no kernel" if kernel is None else refusal(kernel, call)
             if kernel is not None and reason is None:
                 return Choice(backend, kernel, refusals)
             refusals.append(f"{backend.name}: {reason}")
-        raise UnknownNameError("backend", self.forced[call.op.name], [b.name for b in self.backends] + ["reference"])
+        raise ConfigurationError(
+            f"{call} is forced onto a backend that can't run it: {refusals[0]}; allowed: reference"
+        )
 
-    def _candidates(self, op: str) -> list[Backend]:
-        backends = [b for b in self.backends if not isinstance(b, Reference)] + [Reference()]
-        return [b for b in backends if b.name == self.forced[op]] if op in self.forced else backends
 
-    def prepare(
-        self, call: Call, choice: Choice | None = None, sets: frozenset[str] = frozenset()
-    ) -> Callable[[], None]:
-        """The call bound to its buffers: to be called many times, making nothing anew."""
-        choice = choice or self.choose(call)
-        views = []
-        for name, value in call.arguments.items():
-            if value is not None and value.data is None:
-                raise CaptureError(f"{call}: {name} has no memory yet; allocate the model's parameters first")
-            views.append(None if value is None else choice.backend.view(value.data))  # type: ignore[arg-type]
-        forward = call.method == "forward"
-        taken = call.op.signature.forward_attributes if forward else call.op.signature.backward_attributes
-        keywords = {n: call.attributes[n] for n in taken}
-        if choice.sets and not forward:
-            keywords["sets"] = sets
-        return partial(getattr(choice.kernel, call.method), *views, **keywords)
+def refusal(kernel: Kernel, call: Call) -> str | None:
+    """Why a kernel can't run a call; None where it can."""
+    if getattr(type(kernel), call.method) is getattr(Kernel, call.method):
+        return f"has no {call.method}"
+    values = {n: v for n, v in call.arguments.items() if v is not None}
+    return kernel.supports({n: v.shape for n, v in values.items()}, {n: v.format for n, v in values.items()})
 
 
 REFERENCE = Kernels()

@@ -11,26 +11,29 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.backends import REFERENCE, Kernels
-from microgpt_core.engine.context import capturing, context
+from microgpt_core.engine.context import capturing, context, recording
 from microgpt_core.engine.plan import Plan
-from microgpt_core.engine.planner import Trace, make_plan
+from microgpt_core.engine.planner import make_plan
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.replay import Replay
 from microgpt_core.engine.tensor import Tensor
-from microgpt_core.engine.value import Value
+from microgpt_core.engine.value import Trace, Value
 from microgpt_core.errors import CaptureError
 
 logger = logging.getLogger(__name__)
 
 
 class Captured:
-    """A function as plans, one for each combination of input shapes, all in one region."""
+    """A function as plans, one for each combination of input shapes, all in one region.
+
+    `watch` names scopes whose values are kept for analyzers, `limit` is the number of plans kept (the one
+    unused for longest goes first), and `quiet` captures again without a word.
+    """
 
     def __init__(
         self,
@@ -44,39 +47,38 @@ class Captured:
         self.function, self.kernels, self.watch, self.limit, self.quiet = function, kernels, watch, limit, quiet
         self.region = region or Region()
         self.captures = 0
-        self._replays: OrderedDict[tuple[Any, ...], tuple[Replay, Any]] = OrderedDict()
+        self._replays: OrderedDict[Hashable, tuple[Replay, Any]] = OrderedDict()
 
     def __call__(self, *inputs: Any) -> Any:
-        """Replay on these inputs, capturing first where their shapes are new."""
-        tensors = flatten(inputs)
-        key = tuple((t.shape, t.value.format) for t in tensors)
-        if key not in self._replays:
-            self._capture(key, inputs)
-        self._replays.move_to_end(key)
-        replay, structure = self._replays[key]
-        return rebuild(structure, iter(replay(*tensors)))
+        """Replay on these inputs, capturing first where their shapes are new. In another capture: just the function."""
+        if capturing():
+            return self.function(*inputs)
+        replay, structure = self._find(inputs)
+        return rebuild(structure, iter(replay(*flatten(inputs))))
 
     def replay_for(self, *inputs: Any) -> Replay:
         """The replay that these inputs' shapes use; captured now if need be, not run."""
-        key = tuple((t.shape, t.value.format) for t in flatten(inputs))
-        if key not in self._replays:
-            self._capture(key, inputs)
-        return self._replays[key][0]
+        return self._find(inputs)[0]
 
     @property
     def plan(self) -> Plan:
         """The plan used last."""
+        if not self._replays:
+            raise CaptureError("nothing is captured yet: call it once, or use capture(function, *inputs)")
         return next(reversed(self._replays.values()))[0].plan
 
-    def _capture(self, key: tuple[Any, ...], inputs: Sequence[Any]) -> None:
-        if self._replays and not self.quiet:
-            shapes = ", ".join(show_shape(shape, format) for shape, format in key)
-            logger.warning("captured again for inputs %s (%d plans)", shapes, len(self._replays) + 1)
-        trace, structure = record(self.function, inputs)
-        self._replays[key] = Replay(trace, self.kernels, self.watch, self.region), structure
-        self.captures += 1
-        if len(self._replays) > self.limit:
-            self._replays.popitem(last=False)
+    def _find(self, inputs: Sequence[Any]) -> tuple[Replay, Any]:
+        key = context.gradients, outline(inputs)
+        if key not in self._replays:
+            if self._replays and not self.quiet:
+                logger.warning("captured again, plan %d, for inputs %s", self.captures + 1, show_inputs(inputs))
+            trace, structure = record(self.function, inputs)
+            self._replays[key] = Replay(trace, self.kernels, self.watch, self.region), structure
+            self.captures += 1
+            while len(self._replays) > max(1, self.limit):
+                self._replays.popitem(last=False)
+        self._replays.move_to_end(key)
+        return self._replays[key]
 
 
 def capture(function: Callable[..., Any], *inputs: Any, **options: Any) -> Captured:
@@ -89,7 +91,9 @@ def capture(function: Callable[..., Any], *inputs: Any, **options: Any) -> Captu
     return captured
 
 
-def plan_of(function: Callable[..., Any], *inputs: Any, kernels: Kernels = REFERENCE, watch: Sequence[str] = ()) -> Plan:
+def plan_of(
+    function: Callable[..., Any], *inputs: Any, kernels: Kernels = REFERENCE, watch: Sequence[str] = ()
+) -> Plan:
     """The plan alone, without any memory."""
     return make_plan(record(function, inputs)[0], kernels, watch)[0]
 
@@ -101,18 +105,10 @@ def record(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Trace, 
     stand_ins = [Tensor(Value(t.shape, t.value.format)) for t in flatten(inputs)]
     trace = Trace(inputs=[t.value for t in stand_ins])
     with recording(trace):
-        structure = function(*rebuild(tuple(inputs), iter(stand_ins)))
-    trace.outputs = [t.value for t in flatten(structure)]
-    return trace, structure
-
-
-@contextmanager
-def recording(trace: Trace) -> Iterator[None]:
-    context.record, context.label = trace.calls.append, trace.labels.__setitem__
-    try:
-        yield
-    finally:
-        context.record = context.label = None
+        result = function(*rebuild(tuple(inputs), iter(stand_ins)))
+    results = flatten(result)
+    trace.outputs = [t.value for t in results]
+    return trace, rebuild(result, (t.detach() for t in results))  # without its history, which would be kept alive
 
 
 def flatten(structure: Any) -> list[Tensor]:
@@ -131,6 +127,22 @@ def flatten(structure: Any) -> list[Tensor]:
     )
 
 
+def outline(structure: Any) -> Hashable:
+    """What two inputs must have in common to use one plan: the same nesting, names, shapes and formats."""
+    if isinstance(structure, Tensor):
+        if structure.requires_grad:
+            raise CaptureError(
+                "an input has requires_grad, but a replay gets a copy of it and would leave its gradient empty: "
+                "close over what is learned, or pass x.detach()"
+            )
+        return structure.shape, structure.value.format
+    if isinstance(structure, (tuple, list)):
+        return type(structure), *map(outline, structure)
+    if isinstance(structure, dict):
+        return dict, *((name, outline(part)) for name, part in structure.items())
+    return None
+
+
 def rebuild(structure: Any, tensors: Iterator[Tensor]) -> Any:
     """The same structure with other tensors."""
     if isinstance(structure, Tensor):
@@ -142,3 +154,7 @@ def rebuild(structure: Any, tensors: Iterator[Tensor]) -> Any:
     if isinstance(structure, dict):
         return {name: rebuild(part, tensors) for name, part in structure.items()}
     return None
+
+
+def show_inputs(inputs: Sequence[Any]) -> str:
+    return ", ".join(show_shape(t.shape, t.value.format) for t in flatten(inputs)) or "(none)"

@@ -6,9 +6,9 @@ It is printable, serialisable and hashable; `replay` runs it, `planner` makes it
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from microgpt_core.components.buffer import DTYPES, ITEM_BYTES, Shape
@@ -42,19 +42,11 @@ class PlanCall:
     attributes: Mapping[str, Any]
     scope: str
     backend: str
-    sets: tuple[str, ...] = ()  # gradients that it writes instead of adding to
-    refusals: list[str] = field(default_factory=list)  # who could not have it, and why
-    flops: int = 0
-    bytes: int = 0
-
-    @property
-    def written(self) -> list[int]:
-        """The values that this call writes or adds to."""
-        if self.method == "forward":
-            names: tuple[str, ...] = (*self.op.signature.produced, *self.op.mutates)
-        else:
-            names = tuple(f"d_{name}" for name in self.op.signature.inputs)
-        return [i for n in names if (i := self.arguments.get(n)) is not None]
+    written: list[int]  # the values that it writes or adds to
+    sets: tuple[str, ...]  # the gradients that it writes instead of adding to them
+    refusals: list[str]  # who could not have it, and why
+    flops: int
+    bytes: int
 
 
 @dataclass
@@ -107,8 +99,8 @@ class Plan:
         ]  # fmt: skip
         calls = [
             {"op": c.op.name, "method": c.method, "scope": c.scope, "arguments": c.arguments, "backend": c.backend,
-             "attributes": dict(c.attributes), "sets": list(c.sets), "refusals": c.refusals, "flops": c.flops,
-             "bytes": c.bytes}
+             "attributes": {n: as_json(v) for n, v in c.attributes.items()}, "sets": list(c.sets),
+             "refusals": c.refusals, "flops": c.flops, "bytes": c.bytes}
             for c in self.calls
         ]  # fmt: skip
         return {
@@ -121,3 +113,8 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 of the plan: two plans of one digest do the same in the same memory."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def as_json(value: Any) -> Any:
+    """JSON has no infinity: `max_norm=inf` becomes "inf"."""
+    return str(value) if isinstance(value, float) and not isfinite(value) else value

@@ -1,37 +1,28 @@
-"""The planner: from a trace of calls to a plan. Each pass is a function of a few lines.
+"""The planner: from a trace of calls to a plan. Each pass is a function of a few lines:
 
     prune      drop calls whose results nobody reads
-    choose     a kernel for every call
+    choose     a kernel for every call (in backends.py)
     fill       zero each gradient before its first addition, unless the kernel sets it instead
     lifetimes  the calls between which every value is needed, read off the signatures
     lay_out    one region in which values that never live together share memory
+
+It looks at shapes alone and allocates nothing.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from math import prod
 
 from microgpt_core import ops
 from microgpt_core.components.buffer import ITEM_BYTES
 from microgpt_core.engine.backends import Choice, Kernels
 from microgpt_core.engine.plan import Plan, PlanCall, PlanValue
 from microgpt_core.engine.region import aligned
-from microgpt_core.engine.value import Call, Value
+from microgpt_core.engine.value import Call, Trace, Value
 from microgpt_core.errors import CaptureError
-
-
-@dataclass
-class Trace:
-    """What a captured function did: its calls in order, and which values came in and go out."""
-
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    labels: dict[str, Value] = field(default_factory=dict)  # scope -> the value that scope computed
 
 
 @dataclass
@@ -48,127 +39,139 @@ def make_plan(trace: Trace, kernels: Kernels, watch: Sequence[str] = ()) -> tupl
     watched = find_watched(trace, watch)
     kept = [*trace.outputs, *watched.values()]
     calls = prune(trace.calls, kept)
-    lines = fill([Line(call, kernels.choose(call)) for call in calls], trace.inputs, kernels)
-    values = list(dict.fromkeys([*trace.inputs, *(v for ln in lines for v in ln.call.arguments.values() if v), *kept]))
-    index = {v: i for i, v in enumerate(values)}
-    planned = lifetimes(lines, values, set(trace.inputs), set(kept))
-    name_values(planned, lines, index, trace)
+    lines = fill([Line(call, kernels.choose(call)) for call in calls], trace.inputs, kept, kernels)
+    used = [v for line in lines for v in line.call.arguments.values() if v is not None]
+    index = {v: i for i, v in enumerate(dict.fromkeys([*trace.inputs, *used, *kept]))}
+    values = place(lines, index, trace, kept)
     plan = Plan(
-        values=planned,
+        values=values,
         calls=[plan_call(line, index) for line in lines],
         inputs=[index[v] for v in trace.inputs],
         outputs=[index[v] for v in trace.outputs],
         watched={s: index[v] for s, v in watched.items()},
-        region_bytes=lay_out([v for v in planned if v.role != "persistent"]),
+        region_bytes=lay_out([v for v in values if v.role != "persistent"]),
     )
-    return plan, values, lines
+    return plan, list(index), lines
 
 
 def find_watched(trace: Trace, patterns: Sequence[str]) -> dict[str, Value]:
-    """The labelled values, and `grad <label>` for their gradients, whose name a pattern matches."""
-    scopes = {v: s for s, v in trace.labels.items()}
+    """The labelled values, and `grad <label>` for their gradients, whose name a pattern matches; as computed."""
+    named: dict[Value, list[str]] = {}  # a scope and the last one inside it compute the same value
+    for scope, value in trace.labels.items():
+        named.setdefault(value, []).append(scope)
     known = dict(trace.labels)
     for call in trace.calls:
-        for value in call.arguments.values():
-            if value is not None and value.gradient_of in scopes:
-                known[f"grad {scopes[value.gradient_of]}"] = value
+        for gradient in call.arguments.values():
+            if gradient is not None and gradient.gradient_of is not None:
+                known |= {f"grad {scope}": gradient for scope in named.get(gradient.gradient_of, ())}
     return {s: v for s, v in known.items() if any(fnmatchcase(s, pattern) for pattern in patterns)}
-
-
-def is_external(value: Value) -> bool:
-    """Whether a value has memory of its own outside the plan."""
-    return value.persistent or value.data is not None
 
 
 def prune(calls: Sequence[Call], kept: Iterable[Value]) -> list[Call]:
     """The calls that something kept, or anything outside the plan, depends on."""
     live, result = set(kept), []
     for call in reversed(calls):
-        written = [call.arguments[n] for n in (*call.overwrites, *call.updates)]
-        if any(v is not None and (v in live or is_external(v)) for v in written):
-            live |= {v for n in call.reads if (v := call.arguments[n]) is not None}
+        if any(v in live or v.external for v in (*call.overwrites.values(), *call.updates.values())):
+            live.update(call.reads.values())
             result.append(call)
     return result[::-1]
 
 
-def fill(lines: list[Line], inputs: Iterable[Value], kernels: Kernels) -> list[Line]:
-    """Zero each of the plan's own gradients before the first call that adds to it, or have that call set it."""
+def fill(lines: list[Line], inputs: Iterable[Value], kept: Iterable[Value], kernels: Kernels) -> list[Line]:
+    """Zero each of the plan's own gradients before it is first added to or read, or have that first call set it."""
     result: list[Line] = []
     written = set(inputs)
     for line in lines:
-        arguments = line.call.arguments
-        for name in line.call.reads:
-            value = arguments[name]
-            if value is None or value in written or is_external(value):
+        arguments, updates = line.call.arguments, line.call.updates
+        for name, value in line.call.reads.items():
+            if value in written or value.external:
                 continue
-            if name not in line.call.updates:
-                raise CaptureError(f"{line.call} reads {name}, which nothing in this plan has computed")
+            if name not in updates and value.gradient_of is None:
+                raise CaptureError(f"{line.call} reads {name}, which nothing in this capture has computed")
             alone = sum(v is value for v in arguments.values()) == 1
-            if name in line.choice.sets and alone:
+            if name in updates and name in line.choice.sets and alone:
                 line.sets |= {name}
             else:
                 zero = Call(ops.zero, "forward", {"x": value}, {}, line.call.scope)
                 result.append(Line(zero, kernels.choose(zero)))
             written.add(value)
-        written |= {v for n in line.call.overwrites if (v := arguments[n]) is not None}
+        written.update(line.call.overwrites.values())
         result.append(line)
+    if not all(v in written or v.external for v in kept):
+        raise CaptureError("the captured function returned a tensor that nothing in this capture has computed")
     return result
 
 
-def lifetimes(lines: Sequence[Line], values: Sequence[Value], inputs: set[Value], kept: set[Value]) -> list[PlanValue]:
-    """Between which calls each value is needed: inputs from the start, what is kept to the end."""
-    first: dict[Value, int] = dict.fromkeys(inputs, 0)
-    last: dict[Value, int] = dict.fromkeys(inputs, 0)
+def place(lines: Sequence[Line], index: Mapping[Value, int], trace: Trace, kept: Iterable[Value]) -> list[PlanValue]:
+    """The values of the plan, with what they are called, whose memory they use, and how long they live."""
+    first, last = lifetimes(lines, trace.inputs, kept)
+    names, inputs = name_values(lines, trace), set(trace.inputs)
+    planned = []
+    for value, i in index.items():
+        role = "input" if value in inputs else "persistent" if value.external else "value"
+        source = value.gradient_of
+        unnamed = f"grad {source.name or names.get(source, f'value {i}')}" if source is not None else f"value {i}"
+        name = value.name or names.get(value, unnamed)
+        planned.append(PlanValue(name, value.shape, value.format, role, None, first.get(value, 0), last[value]))
+    return planned
+
+
+def lifetimes(
+    lines: Sequence[Line], inputs: Iterable[Value], kept: Iterable[Value]
+) -> tuple[dict[Value, int], dict[Value, int]]:
+    """The first and last call that needs each value: inputs are there from the start, what is kept lives to the end."""
+    first = dict.fromkeys(inputs, 0)
+    last = dict(first)
     for at, line in enumerate(lines):
         for value in line.call.arguments.values():
             if value is not None:
                 first.setdefault(value, at)
                 last[value] = at
-    planned = []
-    for v in values:
-        role = "input" if v in inputs else "persistent" if is_external(v) else "value"
-        end = len(lines) if v in kept else last[v]
-        planned.append(PlanValue(v.name, v.shape, v.format, role, None, first.get(v, 0), end))
-    return planned
+    return first, last | dict.fromkeys(kept, len(lines))
 
 
-def name_values(planned: list[PlanValue], lines: Iterable[Line], index: dict[Value, int], trace: Trace) -> None:
-    """Name what has no name after the scope that computed it: `block.0.attention.q`, `grad block.0.mlp`."""
+def name_values(lines: Iterable[Line], trace: Trace) -> dict[Value, str]:
+    """Names after the scope that computed each value: `block.0.attention.q`, `block.0.attention.out`."""
     names = {v: v.name or f"input {i}" for i, v in enumerate(trace.inputs)}
     for scope, value in trace.labels.items():
         names.setdefault(value, scope)
     for line in lines:
-        for name in line.call.overwrites:
-            if value := line.call.arguments[name]:
+        for name, value in line.call.overwrites.items():
+            if value.gradient_of is None:
                 names.setdefault(value, ".".join(filter(None, (line.call.scope, line.call.op.name, name))))
-    for value, i in index.items():
-        source = value.gradient_of
-        fallback = f"grad {source.name or names.get(source, f'value {i}')}" if source else f"value {i}"
-        planned[i].name = value.name or names.get(value, fallback)
+    return names
 
 
-def plan_call(line: Line, index: dict[Value, int]) -> PlanCall:
+def plan_call(line: Line, index: Mapping[Value, int]) -> PlanCall:
     call, choice = line.call, line.choice
     flops, touched = cost(call)
-    arguments = {n: None if v is None else index[v] for n, v in call.arguments.items()}
     return PlanCall(
-        call.op, call.method, arguments, call.attributes, call.scope, choice.backend.name,
-        tuple(sorted(line.sets)), choice.refusals, flops, touched,
-    )  # fmt: skip
+        op=call.op,
+        method=call.method,
+        arguments={n: None if v is None else index[v] for n, v in call.arguments.items()},
+        attributes=call.attributes,
+        scope=call.scope,
+        backend=choice.backend.name,
+        written=list(dict.fromkeys(index[v] for v in (*call.overwrites.values(), *call.updates.values()))),
+        sets=tuple(sorted(line.sets)),
+        refusals=choice.refusals,
+        flops=flops,
+        bytes=touched,
+    )
 
 
 def cost(call: Call) -> tuple[int, int]:
     """Floating-point operations, and bytes read and written (an update is both)."""
     known = call.op.cost(*call.inputs, **call.attributes)
+    updates, touched, moved = call.updates, known.get("touched", {}), 0
     if call.method == "forward":
         flops = known.get("forward", 0)
     else:
-        flops = known.get("backward", 0) + sum(known.get(n, 0) for n in call.updates)
-    touched, moved = known.get("touched", {}), 0
+        flops = known.get("backward", 0) + sum(known.get(n, 0) for n in updates)
     for name, value in call.arguments.items():
         if value is not None:
-            numbers = touched.get(name.removeprefix("d_"), prod(value.shape))
-            moved += numbers * ITEM_BYTES[value.format] * (2 if name in call.updates else 1)
+            numbers = touched.get(name.removeprefix("d_"), value.size)
+            moved += numbers * ITEM_BYTES[value.format] * (2 if name in updates else 1)
     return flops, moved
 
 
@@ -180,12 +183,13 @@ def lay_out(values: list[PlanValue]) -> int:
     placed: list[tuple[int, int, int, int]] = []  # (offset, end, first, last), by offset
     for value in sorted(values, key=lambda v: (-v.nbytes, v.first)):
         size, offset = aligned(value.nbytes), 0
-        for start, end, first, last in placed:
-            if first > value.last or last < value.first:
-                continue
-            if start >= offset + size:
-                break
-            offset = max(offset, end)
+        born, dies = value.first, value.last
+        for start, end, first, last in placed:  # seen once for each pair of values, so it is kept bare
+            if first <= dies and last >= born:
+                if start >= offset + size:
+                    break
+                if end > offset:
+                    offset = end
         value.offset = offset
-        insort(placed, (offset, offset + size, value.first, value.last))
+        insort(placed, (offset, offset + size, born, dies))
     return max((end for _, end, _, _ in placed), default=0)

@@ -1,6 +1,9 @@
 """A region: one stretch of page-aligned memory that many values share."""
 
+from __future__ import annotations
+
 import mmap
+import threading
 from collections.abc import Iterable
 
 from microgpt_core.components.buffer import Buffer, Shape
@@ -15,10 +18,13 @@ def aligned(nbytes: int) -> int:
 
 
 class Region:
-    """Memory that begins at a page and is zero at first. It counts the replays that overwrote it."""
+    """Memory that begins at a page and is zero at first.
+
+    Replays hold `busy` while they run. `content` is whatever ran last: results of anything before are gone.
+    """
 
     def __init__(self, nbytes: int = 1) -> None:
-        self.serial, self.busy = 0, False
+        self.busy, self.content = threading.Lock(), object()
         self._memory = self._map(nbytes)
 
     @property
@@ -32,14 +38,16 @@ class Region:
 
     def view(self, offset: int, shape: Shape, format: str, nbytes: int) -> Buffer:
         """A buffer over part of the region."""
-        return self._memory[offset : offset + nbytes].cast(format, shape)  # type: ignore[call-overload, no-any-return]
+        part: Buffer = self._memory[offset : offset + nbytes]
+        return part.cast(format, shape)
 
     @staticmethod
-    def _map(nbytes: int) -> memoryview:
+    def _map(nbytes: int) -> Buffer:
         try:
-            return memoryview(mmap.mmap(-1, max(1, nbytes)))
+            return Buffer(mmap.mmap(-1, max(1, nbytes)))
         except (OSError, OverflowError) as error:
-            raise DoesNotFitError(f"{nbytes:,} bytes of memory could not be had ({error}); make the model smaller") from None
+            found = f"{nbytes:,} bytes of memory could not be had ({error})"
+            raise DoesNotFitError(f"{found}; make the model, the batch or the block size smaller") from None
 
 
 def allocate_together(values: Iterable[Value]) -> Region:

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import replace
 
 from microgpt_core.components.buffer import Buffer, flat
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.plan import Plan
-from microgpt_core.engine.planner import Line, Trace, make_plan
+from microgpt_core.engine.context import capturing
+from microgpt_core.engine.plan import PlanValue
+from microgpt_core.engine.planner import make_plan
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.tensor import Tensor
-from microgpt_core.engine.value import Value
+from microgpt_core.engine.value import Trace, Value
 from microgpt_core.errors import CaptureError, ShapeError, StaleError
 
 
-class Output(Tensor):
-    """What a replay returned: readable until the next replay in the same region overwrites it."""
+class Result(Value):
+    """What a replay computed: readable until the next replay in the same region overwrites it."""
 
-    __slots__ = ("region", "serial")
+    __slots__ = ("region", "content")
 
     def __init__(self, value: Value, region: Region) -> None:
-        super().__init__(value)
-        self.region, self.serial = region, region.serial
+        super().__init__(value.shape, value.format, value.data, persistent=True)
+        self.region, self.content = region, region.content
 
-    @property
-    def data(self) -> Buffer:
-        if self.region.serial != self.serial:
+    def buffer(self) -> Buffer:
+        if self.region.content is not self.content:
             raise StaleError(
                 "this output was overwritten by a later replay; read it (item(), tolist()) before replaying again"
             )
-        return super().data
+        return super().buffer()
 
 
 class Replay:
@@ -41,52 +41,64 @@ class Replay:
         self.plan, values, lines = make_plan(trace, kernels, watch)
         self.region = region or Region()
         self.region.reserve(self.plan.region_bytes)
-        self._values = [self._bound(v, i) for i, v in enumerate(values)]
-        by_value = dict(zip(values, self._values))
-        self._program = [self._prepare(line, by_value, kernels) for line in lines]
+        self._values = [self._place(value, planned) for value, planned in zip(values, self.plan.values)]
+        memory: dict[Value | None, Buffer | None] = {None: None}
+        memory |= {value: placed.buffer() for value, placed in zip(values, self._values)}
+        self._outside = [(value, memory[value]) for value in values if value.external]
+        self._program = [
+            line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets) for line in lines
+        ]
 
-    def _bound(self, value: Value, index: int) -> Value:
-        """The value with memory: its own if it is persistent, otherwise its place in the region."""
-        planned = self.plan.values[index]
-        if planned.role == "persistent":
+    def _place(self, value: Value, planned: PlanValue) -> Value:
+        """The value with memory: its own, or its place in the region."""
+        if planned.offset is None:
             return value
-        assert planned.offset is not None
-        return Value(value.shape, value.format, self.region.view(planned.offset, value.shape, value.format, value.nbytes))
-
-    @staticmethod
-    def _prepare(line: Line, by_value: dict[Value, Value], kernels: Kernels):  # type: ignore[no-untyped-def]
-        arguments = {n: v and by_value[v] for n, v in line.call.arguments.items()}
-        return kernels.prepare(replace(line.call, arguments=arguments), line.choice, line.sets)
+        data = self.region.view(planned.offset, value.shape, value.format, value.nbytes)
+        return Value(value.shape, value.format, data)
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """Run the plan on inputs of the captured shapes. The outputs live until the region's next replay."""
-        if self.region.busy:
+        if capturing():
+            raise CaptureError("a replay inside a capture would run now and be frozen; call the function itself there")
+        if not self.region.busy.acquire(blocking=False):
             raise CaptureError("two replays in one region at once; give the second a region of its own")
-        self.region.busy = True
         try:
-            for index, given in zip(self.plan.inputs, inputs, strict=True):
-                copy_in(self._values[index], given.value)
-            self.region.serial += 1
+            self._copy_in(inputs)
+            self.region.content = object()
+            self._check_outside()
             for run in self._program:
                 run()
         finally:
-            self.region.busy = False
-        return [self._output(i) for i in self.plan.outputs]
+            self.region.busy.release()
+        return [Tensor(self._result(i)) for i in self.plan.outputs]
 
     def watched(self) -> dict[str, Buffer]:
         """The values kept for analyzers, read-only, until the next replay."""
-        return {scope: Output(self._values[i], self.region).data.toreadonly() for scope, i in self.plan.watched.items()}
+        return {scope: Buffer(self._values[i].buffer().toreadonly()) for scope, i in self.plan.watched.items()}
 
-    def _output(self, index: int) -> Tensor:
+    def _copy_in(self, inputs: Sequence[Tensor]) -> None:
+        """Copy the inputs into the region. Raises ShapeError where they aren't what was captured."""
+        targets = [self._values[i] for i in self.plan.inputs]
+        for target, given in zip(targets, inputs, strict=True):
+            if given.shape != target.shape or given.value.format != target.format:
+                found, expected = (show_shape(v.shape, v.format) for v in (given.value, target))
+                raise ShapeError(f"a replay's input is {found}, captured was {expected}")
+        sources = [detached(given.value.buffer(), target.buffer()) for given, target in zip(inputs, targets)]
+        for target, source in zip(targets, sources):
+            flat(target.buffer())[:] = source
+
+    def _check_outside(self) -> None:
+        """Raise where a parameter has moved, or a result that the function closes over is gone."""
+        for value, buffer in self._outside:
+            if value.buffer() is not buffer:
+                what = f"{value.name or 'a tensor'}, {show_shape(value.shape, value.format)}"
+                raise CaptureError(f"{what}, got other memory after this plan was captured; capture it again")
+
+    def _result(self, index: int) -> Value:
         value = self._values[index]
-        return Tensor(value) if self.plan.values[index].role == "persistent" else Output(value, self.region)
+        return value if self.plan.values[index].offset is None else Result(value, self.region)
 
 
-def copy_in(target: Value, source: Value) -> None:
-    """Copy an input into the region. Raises ShapeError where it isn't what was captured."""
-    if source.data is None or target.data is None:
-        raise CaptureError("an input without numbers can't be replayed; pass tensors made by mg.tensor")
-    if source.shape != target.shape or source.format != target.format:
-        found, expected = show_shape(source.shape, source.format), show_shape(target.shape, target.format)
-        raise ShapeError(f"a replay's input is {found}, captured was {expected}")
-    flat(target.data)[:] = flat(source.data)
+def detached(source: Buffer, target: Buffer) -> Buffer | array[float]:
+    """The numbers of an input, copied first where they lie in the region that inputs are about to be written to."""
+    return array(source.format, flat(source)) if source.obj is target.obj else flat(source)

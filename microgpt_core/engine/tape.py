@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microgpt_core import ops
 from microgpt_core.components.op import show_shape
-from microgpt_core.engine.context import perform
+from microgpt_core.engine.context import new_value, perform
 from microgpt_core.engine.tensor import Node, Tensor
 from microgpt_core.engine.value import Call, Value
 from microgpt_core.errors import CaptureError, ShapeError
@@ -33,8 +33,11 @@ def backward(loss: Tensor) -> None:
     """Add d loss / d x into the gradient of every leaf x; a tensor in between holds this pass's gradient."""
     if loss.value.size != 1:
         raise ShapeError(f"backward() starts at a loss of one element; this tensor has shape {show_shape(loss.shape)}")
-    if not loss.requires_grad:
-        raise CaptureError("backward() has nowhere to go: no tensor that this loss depends on has requires_grad")
+    if loss.node is None:
+        raise CaptureError(
+            "backward() has nowhere to go: this tensor has no history. Either nothing it was computed from has "
+            "requires_grad, or no_grad() was on, or it came from a replay (call backward() in the captured function)"
+        )
     order = history(loss)
     for node in order:
         node.gradients = [None] * len(node.gradients)
@@ -47,17 +50,12 @@ def backward(loss: Tensor) -> None:
 def backward_call(node: Node) -> Call:
     """The call that adds to the gradients of a node's inputs what its outputs' gradients give."""
     forward, signature = node.call, node.call.op.signature
-    gradients: dict[str, Value | None] = {}
+    known: dict[str, Value | None] = dict(forward.arguments)
     for name, parent in zip(signature.inputs, node.parents):
-        wanted = parent is not None and parent.requires_grad
-        gradients[f"d_{name}"] = parent.gradient_value() if parent is not None and wanted else None
-    for index, name in enumerate(signature.outputs):
-        if node.gradients[index] is None:
-            value = forward.arguments[name]
-            assert value is not None
-            node.gradients[index] = Value(value.shape, value.format, gradient_of=value)
-        gradients[f"d_{name}"] = node.gradients[index]
-    known = {**forward.arguments, **gradients}
+        wanted = parent is not None and parent.requires_grad and f"d_{name}" in signature.backward
+        known[f"d_{name}"] = parent.gradient_value() if parent is not None and wanted else None
+    for name, gradient, output in zip(signature.outputs, node.gradients, node.outputs):
+        known[f"d_{name}"] = gradient or new_value(output.shape, output.format, gradient_of=output)
     arguments = {n: known[n] for n in signature.backward}
     return Call(forward.op, "backward", arguments, forward.attributes, forward.scope, forward.inputs)
 
@@ -73,9 +71,8 @@ def tape(loss: Tensor) -> str:
     for node in history(loss):
         signature, arguments = node.call.op.signature, node.call.arguments
         inputs = [name(v) for n in signature.inputs if (v := arguments[n]) is not None]
-        outputs = [(name(v), show_shape(v.shape)) for n in signature.outputs if (v := arguments[n]) is not None]
         attributes = [f"{n}={v}" for n, v in node.call.attributes.items()]
-        made = ", ".join(f"{n} {shape}" for n, shape in outputs)
+        made = ", ".join(f"{name(v)} {show_shape(v.shape)}" for v in node.outputs)
         scope = f"   # {node.call.scope}" if node.call.scope else ""
         lines.append(f"{made} = {node.call.op.name}({', '.join(inputs + attributes)}){scope}")
-    return "\n".join(lines)
+    return "\n".join(lines) or "nothing on the tape: this tensor has no history"

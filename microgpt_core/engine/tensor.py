@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from microgpt_core import ops
-from microgpt_core.components.buffer import DTYPES, FORMATS, Buffer, Shape, flat
+from microgpt_core.components.buffer import DTYPES, Buffer, Shape, flat, new_buffer, write
 from microgpt_core.components.op import Op, show_shape
 from microgpt_core.components.signature import REQUIRED
-from microgpt_core.engine.context import capturing, context, perform
+from microgpt_core.engine.context import capturing, context, new_value, perform
+from microgpt_core.engine.numbers import ALLOWED, from_buffer, from_lists, show_numbers
 from microgpt_core.engine.value import Call, Value
 from microgpt_core.errors import CaptureError, ShapeError, SignatureError, nearest
-
-Numbers: TypeAlias = "float | Sequence[Numbers]"
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +22,7 @@ class Node:
 
     call: Call
     parents: tuple[Tensor | None, ...]  # one for each input of the op
+    outputs: list[Value]
     gradients: list[Value | None]  # one for each output, made when first needed
 
 
@@ -47,13 +46,7 @@ class Tensor:
     @property
     def data(self) -> Buffer:
         """The buffer. Raises CaptureError in a capture, where there are only shapes."""
-        if self.value.data is None:
-            what = f"tensor {show_shape(self.shape, self.value.format)}"
-            raise CaptureError(
-                f"the numbers of this {what} were asked for while only shapes are known (in a capture, or before "
-                "memory was allocated); return the tensor from the captured function and read it after the replay"
-            )
-        return self.value.data
+        return self.value.buffer()
 
     @property
     def gradient(self) -> Value | None:
@@ -66,22 +59,23 @@ class Tensor:
         return None if self.gradient is None else Tensor(self.gradient)
 
     def gradient_value(self) -> Value:
-        """The gradient, made of zeros at its first use."""
-        if self.gradient is None:
-            gradient = Value(self.shape, self.value.format, persistent=self.node is None, gradient_of=self.value)
-            if self.node is not None:
-                self.node.gradients[self.index] = gradient
-            else:
-                self._gradient = gradient
-                if self.value.data is not None:
-                    gradient.allocate()
-            return gradient
-        return self.gradient
+        """The gradient, made of zeros at its first use. A leaf's lives as long as the leaf."""
+        if self.gradient is not None:
+            return self.gradient
+        if self.node is not None:
+            gradient = new_value(self.shape, self.value.format, gradient_of=self.value)
+            self.node.gradients[self.index] = gradient
+        else:
+            leaf = self.value
+            gradient = self._gradient = Value(leaf.shape, leaf.format, persistent=leaf.persistent, gradient_of=leaf)
+            if leaf.persistent and leaf.data is not None:
+                gradient.allocate()
+        return gradient
 
     def zero_grad(self) -> None:
-        """Fill the gradient with zeros, if there is one."""
-        if self.gradient is not None:
-            ops.zero(Tensor(self.gradient))
+        """Fill the gradient with zeros, if there is one. A plan's may come later, from its own first replay."""
+        if self.gradient is not None or (capturing() and self.requires_grad):
+            ops.zero(Tensor(self.gradient_value()))
 
     def backward(self) -> None:
         """Add d self / d x into the gradient of every x that this one-element tensor was computed from."""
@@ -97,118 +91,108 @@ class Tensor:
         """The number in a one-element tensor."""
         if self.value.size != 1:
             raise ShapeError(f"item() takes a tensor of one element, this one has shape {show_shape(self.shape)}")
-        return flat(self.data)[0]  # type: ignore[no-any-return]
+        self._refuse_in_capture("item()")
+        number: float = flat(self.data)[0]
+        return number
 
     def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        self._refuse_in_capture("tolist()")
         return self.data.tolist()
+
+    def _refuse_in_capture(self, what: str) -> None:
+        if capturing():
+            raise CaptureError(
+                f"{what} of a tensor was asked for in a capture, where there are only shapes: a plan runs the same "
+                "calls every time, so decide outside of it, or return the tensor and read it after the replay"
+            )
 
     def run_op(self, op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         """How `op(tensor, ...)` gets here: ops know nothing of tensors."""
         return call_op(op, inputs, attributes)
 
     def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, operand(other, self))  # type: ignore[no-any-return]
+        return compute(ops.add, self, operand(other, self))
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Tensor:
-        return ops.sub(self, operand(other, self))  # type: ignore[no-any-return]
+        return compute(ops.sub, self, operand(other, self))
 
     def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(operand(other, self), self)  # type: ignore[no-any-return]
+        return compute(ops.sub, operand(other, self), self)
 
     def __mul__(self, other: Any) -> Tensor:
         if isinstance(other, (int, float)):
-            return ops.scale(self, factor=float(other))  # type: ignore[no-any-return]
-        return ops.mul(self, operand(other, self))  # type: ignore[no-any-return]
+            return compute(ops.scale, self, factor=float(other))
+        return compute(ops.mul, self, operand(other, self))
 
     __rmul__ = __mul__
 
     def __neg__(self) -> Tensor:
-        return ops.scale(self, factor=-1.0)  # type: ignore[no-any-return]
+        return compute(ops.scale, self, factor=-1.0)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)  # type: ignore[no-any-return]
+        return compute(ops.matmul, self, other)
 
     def __bool__(self) -> bool:
-        if capturing() or self.value.data is None:
-            raise CaptureError(
-                "the truth of a tensor was asked for in a capture, where there are only shapes: a plan always "
-                "runs the same calls, so decide outside of it"
-            )
+        self._refuse_in_capture("the truth")
         return bool(self.item())
 
     def __repr__(self) -> str:
         what = f"{self.dtype} {show_shape(self.shape)}"
         if self.value.data is None:
             return f"tensor({what}, no numbers yet)"
-        return f"tensor({show_numbers(self.tolist())}, {what}{', requires_grad' if self.requires_grad else ''})"
+        return f"tensor({show_numbers(self.data.tolist())}, {what}{', requires_grad' if self.requires_grad else ''})"
 
 
-def tensor(numbers: Numbers, dtype: str = "float32", requires_grad: bool = False) -> Tensor:
+def tensor(numbers: Any, dtype: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of the numbers in (nested) lists; a single number becomes one of shape (1,).
 
-    An `array.array` or a memoryview is used as it is, without a copy and with its own format. `dtype` is
-    float32, float64 or int32. Raises ShapeError for ragged or empty lists.
+    `dtype` is float32 (what lists become without it), float64 or int32. An `array.array`, a memoryview, a NumPy
+    array, or whatever else is a buffer is used as it is, without a copy and in its own format. Raises ShapeError
+    for ragged or empty lists, and for numbers that aren't of the dtype.
     """
-    if dtype not in FORMATS:
-        raise ShapeError(f"unknown dtype {dtype!r}{nearest(dtype, FORMATS)}; allowed: float32, float64, int32")
-    format = FORMATS[dtype]
-    if isinstance(numbers, (array, memoryview)):
-        data = memoryview(numbers)
-        return Tensor(Value(data.shape, data.format, data, persistent=True), requires_grad)
-    shape, values = measure(numbers if isinstance(numbers, Sequence) else [numbers])
-    if 0 in shape:
-        raise ShapeError(f"a tensor of shape {show_shape(shape)} has an empty axis; every axis needs at least 1")
-    try:
-        data = memoryview(array(format, values)).cast("B").cast(format, shape)  # type: ignore[call-overload]
-    except (TypeError, OverflowError) as error:
-        raise ShapeError(f"not all of these numbers are {dtype}: {error}") from None
-    return Tensor(Value(shape, format, data, persistent=True), requires_grad)
-
-
-def measure(numbers: Sequence[Any]) -> tuple[Shape, list[float]]:
-    """The shape of nested lists and their numbers in a row."""
-    if not numbers or not isinstance(numbers[0], Sequence):
-        if any(isinstance(n, Sequence) for n in numbers):
-            raise ShapeError("a tensor needs lists of one length at each level; found a number beside a list")
-        return (len(numbers),), list(numbers)
-    parts = [measure(part) if isinstance(part, Sequence) else ((), []) for part in numbers]
-    if lengths := [shape for shape, _ in parts if shape != parts[0][0]]:
-        found = f"{show_shape(parts[0][0])} and {show_shape(lengths[0])}"
-        raise ShapeError(f"a tensor needs lists of one length at each level; found parts of shape {found}")
-    return (len(parts), *parts[0][0]), [n for _, values in parts for n in values]
+    if dtype is not None and dtype not in ALLOWED:
+        raise ShapeError(f"unknown dtype {dtype!r}{nearest(dtype, ALLOWED)}; allowed: {', '.join(ALLOWED)}")
+    data = from_buffer(numbers, dtype)
+    if data is None:
+        data = from_lists(numbers, dtype or "float32")
+    if requires_grad and data.format == "i":
+        raise ShapeError("a tensor of int32 can't have requires_grad: whole numbers have no slope")
+    return Tensor(Value(data.shape, data.format, data, persistent=not capturing()), requires_grad)
 
 
 def operand(other: Any, like: Tensor) -> Tensor:
-    """The right side of an operator: a tensor, or a number spread over the shape of the left."""
+    """The other side of an operator: a tensor, or a number spread over the shape of this one."""
     if isinstance(other, Tensor):
         return other
     if isinstance(other, (int, float)):
-        data = memoryview(array(like.value.format, [other]) * like.value.size).cast("B")
-        return tensor(data.cast(like.value.format, like.shape))  # type: ignore
+        spread = new_buffer(like.shape, like.value.format)
+        write(spread, from_lists(other, like.dtype).tolist() * like.value.size)
+        return tensor(spread)
     raise SignatureError(f"a tensor and {other!r} ({type(other).__name__}) don't combine; make it a tensor first")
+
+
+def compute(op: Op, *inputs: Any, **attributes: Any) -> Tensor:
+    """The result of an op that has one output."""
+    result: Tensor = op(*inputs, **attributes)
+    return result
 
 
 def call_op(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     """Compute `op` (or write it down), and remember the call if a gradient may be wanted."""
     tensors, settings = bind(op, inputs, attributes)
-    format = common_format(op, tensors)
-    signature = op.signature
-    shapes = op.shapes(*(None if t is None else t.shape for t in tensors.values()), **settings)
-    arguments: dict[str, Value | None] = {}
-    for name in signature.produced:
-        shape = shapes[name]
-        arguments[name] = Value(shape[1], shape[0]) if isinstance(shape[0], str) else Value(shape, format)  # type: ignore
-    outputs = [arguments[n] for n in signature.outputs]
-    arguments |= {n: None if t is None else t.value for n, t in tensors.items()}
-    call = Call(op, "forward", arguments, settings, ".".join(context.scope))
+    produced = make_produced(op, tensors, settings)
+    taken = {n: None if t is None else t.value for n, t in tensors.items()}
+    call = Call(op, "forward", {**produced, **taken}, settings, ".".join(context.scope))
     perform(call)
-    wanted = context.gradients and signature.gradients
+    outputs = [produced[n] for n in op.signature.outputs]
     node = None
-    if wanted and any(t is not None and t.requires_grad for n, t in tensors.items() if n in signature.gradients):
-        node = Node(call, tuple(tensors.values()), [None] * len(outputs))
-    results = tuple(Tensor(v, node is not None, node, i) for i, v in enumerate(outputs))  # type: ignore[arg-type]
+    known = op.signature.backward
+    if context.gradients and any(t is not None and t.requires_grad and f"d_{n}" in known for n, t in tensors.items()):
+        node = Node(call, tuple(tensors.values()), outputs, [None] * len(outputs))
+    results = tuple(Tensor(v, node is not None, node, i) for i, v in enumerate(outputs))
     return results[0] if len(results) == 1 else results or None
 
 
@@ -218,7 +202,10 @@ def bind(
     """Which tensor is which input and what the attributes are, defaults filled in. Raises SignatureError."""
     signature = op.signature
     if len(inputs) > len(signature.inputs):
-        raise SignatureError(f"{op.name}{signature} takes {len(signature.inputs)} inputs, found {len(inputs)}")
+        given_by_name = "; attributes are given by name" if signature.attributes else ""
+        raise SignatureError(
+            f"{op.name}{signature} takes {len(signature.inputs)} tensors, found {len(inputs)}{given_by_name}"
+        )
     given = dict(zip(signature.inputs, inputs))
     settings = {n: d for n, d in signature.attributes.items() if d is not REQUIRED}
     for name, value in attributes.items():
@@ -235,7 +222,23 @@ def bind(
     for name in signature.attributes:
         if name not in settings:
             raise SignatureError(f"{op.name}{signature}: the attribute {name} is missing")
+        if isinstance(settings[name], Tensor):
+            raise SignatureError(f"{op.name}{signature}: the attribute {name} must be fixed, found a Tensor")
     return {n: given[n] for n in signature.inputs}, settings
+
+
+def make_produced(op: Op, tensors: Mapping[str, Tensor | None], settings: Mapping[str, Any]) -> dict[str, Value]:
+    """Outputs and saved values, in the shapes that the op says. Raises SignatureError where it says something else."""
+    format = common_format(op, tensors)
+    shapes: Mapping[str, Any] = op.shapes(*(None if t is None else t.shape for t in tensors.values()), **settings)
+    if shapes.keys() != set(op.signature.produced):
+        expected, found = ", ".join(op.signature.produced), ", ".join(shapes)
+        raise SignatureError(f"{op.name}.shapes: forward makes ({expected}), but shapes were given for ({found})")
+    made = {}
+    for name in op.signature.produced:
+        shape = shapes[name]
+        made[name] = new_value(shape[1], shape[0]) if isinstance(shape[0], str) else new_value(shape, format)
+    return made
 
 
 def common_format(op: Op, tensors: Mapping[str, Tensor | None]) -> str:
@@ -251,13 +254,3 @@ def common_format(op: Op, tensors: Mapping[str, Tensor | None]) -> str:
         if name not in op.integers:
             found = t.value.format
     return found or "f"
-
-
-def show_numbers(numbers: Any) -> str:
-    """Nested lists with four significant digits, long ones shortened in the middle."""
-    if not isinstance(numbers, list):
-        return f"{numbers:.4g}" if isinstance(numbers, float) else str(numbers)
-    shown = [show_numbers(n) for n in (numbers if len(numbers) <= 8 else numbers[:4] + numbers[-3:])]
-    if len(numbers) > 8:
-        shown.insert(4, "...")
-    return f"[{', '.join(shown)}]"

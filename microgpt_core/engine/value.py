@@ -1,19 +1,23 @@
-"""A value: a buffer, or in a plan the promise of one. And a call: one line of a tape or a plan."""
+"""A value: a buffer, or in a plan the promise of one. A call: a line of a tape or a plan. A trace: all its lines."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from microgpt_core.components.buffer import ITEM_BYTES, Buffer, Shape, new_buffer
-from microgpt_core.components.op import Op
+from microgpt_core.components.op import Op, show_shape
+from microgpt_core.errors import CaptureError
 
 
 class Value:
     """Numbers of a known shape and format. `data` is None until there is memory for them.
 
-    A persistent value outlives the plans that use it: a parameter, its gradient, optimizer state. Any
-    other value that a plan meets is the plan's own, laid out in its region.
+    A persistent value outlives the plans that use it: parameters, their gradients, optimizer state, and
+    whatever eager code made. Of the others, those with numbers are a plan's constants, and those without are
+    laid out in its region.
     """
 
     __slots__ = ("shape", "format", "data", "name", "persistent", "gradient_of")
@@ -25,7 +29,7 @@ class Value:
         data: Buffer | None = None,
         name: str = "",
         persistent: bool = False,
-        gradient_of: "Value | None" = None,
+        gradient_of: Value | None = None,
     ) -> None:
         self.shape, self.format, self.data = shape, format, data
         self.name, self.persistent, self.gradient_of = name, persistent, gradient_of
@@ -38,10 +42,25 @@ class Value:
     def nbytes(self) -> int:
         return self.size * ITEM_BYTES[self.format]
 
+    @property
+    def external(self) -> bool:
+        """Whether it has memory of its own outside of any plan's region."""
+        return self.persistent or self.data is not None
+
     def allocate(self) -> None:
         """Give it zeros of its own, if it has no memory yet."""
         if self.data is None:
             self.data = new_buffer(self.shape, self.format)
+
+    def buffer(self) -> Buffer:
+        """Its numbers. Raises CaptureError where there are none yet."""
+        if self.data is None:
+            what = f"{self.name or 'a tensor'}, {show_shape(self.shape, self.format)}"
+            raise CaptureError(
+                f"{what}, has no numbers yet: in a capture there are only shapes (return the tensor, and read it after "
+                "the replay), and a model has no memory before model.allocate()"
+            )
+        return self.data
 
 
 @dataclass(slots=True, eq=False)
@@ -61,24 +80,51 @@ class Call:
             self.inputs = tuple(None if v is None else v.shape for v in values)
 
     @property
-    def overwrites(self) -> list[str]:
+    def overwrites(self) -> dict[str, Value]:
         """The arguments whose old numbers don't matter."""
-        return [n for n in self.op.signature.produced if n in self.arguments] if self.method == "forward" else []
+        return self._present(self.op.signature.produced) if self.method == "forward" else {}
 
     @property
-    def updates(self) -> list[str]:
+    def updates(self) -> dict[str, Value]:
         """The arguments that are changed in place: gradients added to, state moved."""
         if self.method == "forward":
-            return [n for n in self.op.mutates if self.arguments[n] is not None]
-        inputs = self.op.signature.inputs
-        return [n for n, v in self.arguments.items() if v is not None and n.startswith("d_") and n[2:] in inputs]
+            return self._present(self.op.mutates)
+        return self._present(tuple(f"d_{n}" for n in self.op.signature.inputs))
 
     @property
-    def reads(self) -> list[str]:
+    def reads(self) -> dict[str, Value]:
         """The arguments whose numbers it needs, those it changes in place among them."""
-        written = set(self.overwrites)
-        return [n for n, v in self.arguments.items() if v is not None and n not in written]
+        written = self.overwrites
+        return {n: v for n, v in self.arguments.items() if v is not None and n not in written}
+
+    def _present(self, names: tuple[str, ...]) -> dict[str, Value]:
+        return {n: v for n in names if (v := self.arguments.get(n)) is not None}
 
     def __str__(self) -> str:
-        arrow = "<-" if self.method == "backward" else "->"
-        return f"{self.scope or '.'} {arrow} {self.op.name}.{self.method}"
+        return f"{self.scope + ': ' if self.scope else ''}{self.op.name}.{self.method}"
+
+
+@dataclass
+class Trace:
+    """What a captured function did: its calls in order, and which values came in and go out."""
+
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    labels: dict[str, Value] = field(default_factory=dict)  # scope -> the value that scope computed
+
+    def add(self, call: Call) -> None:
+        """Write a call down. Raises CaptureError where eager code would change what a replay can't reach."""
+        if call.method == "forward":
+            for name, value in call.updates.items():
+                if value in self.inputs:
+                    raise CaptureError(
+                        f"{call} changes {name}, an input of the captured function, of which a replay gets "
+                        "a copy; close over what changes in place instead of passing it"
+                    )
+                if value.external and not value.persistent:
+                    raise CaptureError(
+                        f"{call} changes {name}, a tensor made inside the captured function, whose numbers "
+                        "are constants of the plan; make it outside"
+                    )
+        self.calls.append(call)

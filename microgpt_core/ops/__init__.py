@@ -28,9 +28,11 @@ from microgpt_core.ops.sub import Sub
 from microgpt_core.ops.sum import Sum
 from microgpt_core.ops.zero import Zero
 
+# From here on each name stands for the op, no longer for the module of that name: `ops.linear(x, weight)`.
 embedding, linear, matmul = Embedding(), Linear(), MatMul()
 add, sub, mul, scale, sum, mean = Add(), Sub(), Mul(), Scale(), Sum(), Mean()
-rmsnorm, relu, relu2, softmax, attention, cross_entropy = RMSNorm(), ReLU(), ReLU2(), Softmax(), Attention(), CrossEntropy()
+rmsnorm, relu, relu2, softmax = RMSNorm(), ReLU(), ReLU2(), Softmax()
+attention, cross_entropy = Attention(), CrossEntropy()
 global_norm, clip_factor, ones_like, zero, cache_write = GlobalNorm(), ClipFactor(), OnesLike(), Zero(), CacheWrite()
 sgd_update, adam_update, adamw_update = SGDUpdate(), AdamUpdate(), AdamWUpdate()
 

@@ -2,7 +2,7 @@
 
     lse_t  = log sum_j exp(z_tj)                                   loss_t = lse_t - sum_j y_tj z_tj
     loss   = scale * sum_t loss_t                                  over the targets that aren't ignored (-1)
-    d_z_tj = scale * d_loss * (softmax(z_t)_j - y_tj)
+    d_z_tj += scale * d_loss * (softmax(z_t)_j - y_tj)
 
 y_t is 1 at the target and 0 elsewhere; label smoothing s makes it (1 - s) of that plus s / V everywhere.
 Without `scale` it is 1 / number of targets that count: the mean. A trainer that adds up several small
@@ -11,9 +11,10 @@ Nothing is saved: a log-sum-exp rounded to float32 would cost digits that taking
 """
 
 import warnings
+from collections.abc import Sequence
 from math import exp, log, prod
 
-from microgpt_core.components import Op, accumulate, flat, rows, write
+from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, accumulate, flat, rows, write
 from microgpt_core.errors import DataError
 
 IGNORED = -1  # the target of a position that doesn't count
@@ -22,12 +23,16 @@ IGNORED = -1  # the target of a position that doesn't count
 class CrossEntropy(Op):
     integers = ("targets",)
 
-    def shapes(self, logits, targets, scale=None, *, label_smoothing=0.0):
+    def shapes(
+        self, logits: Shape, targets: Shape, scale: Shape | None = None, *, label_smoothing: float = 0.0
+    ) -> Shapes:
         self.expect("targets", targets, logits[:-1])
         self.expect("scale", scale, (1,))
         return {"loss": (1,)}
 
-    def forward(self, loss, logits, targets, scale, *, label_smoothing):  # logits (..., V), targets (...)
+    def forward(
+        self, loss: Buffer, logits: Buffer, targets: Buffer, scale: Buffer | None, *, label_smoothing: float
+    ) -> None:  # logits (..., V), targets (...), loss and scale (1,)
         ids = checked_targets(targets, logits.shape[-1])
         total = 0.0
         for row, target in zip(rows(logits).tolist(), ids):
@@ -38,7 +43,10 @@ class CrossEntropy(Op):
                 total += (1.0 - label_smoothing) * (lse - row[target]) + smooth
         write(loss, [total * window_scale(ids, scale)])
 
-    def backward(self, d_logits, d_loss, logits, targets, scale, *, label_smoothing):
+    def backward(
+        self, d_logits: Buffer | None, d_loss: Buffer, logits: Buffer, targets: Buffer, scale: Buffer | None,
+        *, label_smoothing: float,
+    ) -> None:  # fmt: skip
         if d_logits is None:
             return
         ids, width = flat(targets).tolist(), logits.shape[-1]
@@ -55,12 +63,12 @@ class CrossEntropy(Op):
             values += d
         accumulate(d_logits, values)
 
-    def cost(self, logits, targets, scale, *, label_smoothing):
+    def cost(self, logits: Shape, targets: Shape, scale: Shape | None, *, label_smoothing: float) -> Cost:
         """Forward 3 per logit (subtract, exp, add); backward 5 (the same, scale, add)."""
         return {"forward": 3 * prod(logits), "backward": 5 * prod(logits)}
 
 
-def checked_targets(targets, vocab_size):
+def checked_targets(targets: Buffer, vocab_size: int) -> list[int]:
     """The targets as a list. Raises DataError for one that is neither a token nor ignored."""
     ids = flat(targets).tolist()
     if min(ids) < IGNORED or max(ids) >= vocab_size:
@@ -74,6 +82,6 @@ def checked_targets(targets, vocab_size):
     return ids
 
 
-def window_scale(ids, scale):
+def window_scale(ids: Sequence[int], scale: Buffer | None) -> float:
     """What the sum of losses is multiplied by."""
-    return scale[0] if scale is not None else 1.0 / max(1, len(ids) - ids.count(IGNORED))
+    return float(scale[0]) if scale is not None else 1.0 / max(1, len(ids) - ids.count(IGNORED))

@@ -2,22 +2,22 @@
 
 from math import prod
 
-from microgpt_core.components import Op, accumulate, flat, write
+from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, accumulate, flat, write
 
 
 class Mean(Op):
-    def shapes(self, x):
+    def shapes(self, x: Shape) -> Shapes:
         return {"out": (1,)}
 
-    def forward(self, out, x):  # out (1,), x of any shape
+    def forward(self, out: Buffer, x: Buffer) -> None:  # out (1,), x of any shape
         numbers = flat(x).tolist()
         write(out, [sum(numbers) / len(numbers)])
 
-    def backward(self, d_x, d_out):
+    def backward(self, d_x: Buffer | None, d_out: Buffer) -> None:
         if d_x is not None:
             n = len(flat(d_x))
             accumulate(d_x, [d_out[0] / n] * n)
 
-    def cost(self, x):
+    def cost(self, x: Shape) -> Cost:
         """One addition per number, forward and backward."""
         return {"forward": prod(x), "backward": prod(x)}

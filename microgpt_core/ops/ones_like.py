@@ -2,16 +2,16 @@
 
 from math import prod
 
-from microgpt_core.components import Op, write
+from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, write
 
 
 class OnesLike(Op):
-    def shapes(self, x):
+    def shapes(self, x: Shape) -> Shapes:
         return {"out": x}
 
-    def forward(self, out, x):  # out and x of one shape
+    def forward(self, out: Buffer, x: Buffer) -> None:  # out and x of one shape
         write(out, [1.0] * prod(out.shape))
 
-    def cost(self, x):
+    def cost(self, x: Shape) -> Cost:
         """Nothing is computed, and x isn't read."""
         return {"forward": 0, "touched": {"x": 0}}

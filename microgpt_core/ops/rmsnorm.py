@@ -10,15 +10,16 @@ With g = d_y w, the gradient of the loss at y / w:
 from math import prod
 from operator import mul
 
-from microgpt_core.components import Op, accumulate, columns, divide, dot, flat, rows, sqrt, write
+from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, accumulate, divide, dot, flat, rows, sqrt, write
 
 
 class RMSNorm(Op):
-    def shapes(self, x, weight=None, *, eps=1e-5):
+    def shapes(self, x: Shape, weight: Shape | None = None, *, eps: float = 1e-5) -> Shapes:
         self.expect("weight", weight, x[-1:])
         return {"out": x, "rstd": x[:-1] or (1,)}
 
-    def forward(self, out, rstd, x, weight, *, eps):  # out and x (..., C), rstd (...), weight (C,)
+    def forward(self, out: Buffer, rstd: Buffer, x: Buffer, weight: Buffer | None, *, eps: float) -> None:
+        # out and x (..., C), rstd (...), weight (C,)
         n, w = x.shape[-1], None if weight is None else weight.tolist()
         values, scales = [], []
         for row in rows(x).tolist():
@@ -28,7 +29,9 @@ class RMSNorm(Op):
         write(out, values)
         write(rstd, scales)
 
-    def backward(self, d_x, d_weight, d_out, rstd, x, weight):
+    def backward(
+        self, d_x: Buffer | None, d_weight: Buffer | None, d_out: Buffer, rstd: Buffer, x: Buffer, weight: Buffer | None
+    ) -> None:
         n, w = x.shape[-1], None if weight is None else weight.tolist()
         d_rows, x_rows, scales = rows(d_out).tolist(), rows(x).tolist(), flat(rstd).tolist()
         if d_x is not None:
@@ -40,9 +43,9 @@ class RMSNorm(Op):
             accumulate(d_x, values)
         if d_weight is not None:
             terms = [[a * v * r for a, v in zip(d, row)] for d, row, r in zip(d_rows, x_rows, scales)]
-            accumulate(d_weight, list(map(sum, columns(terms))))
+            accumulate(d_weight, list(map(sum, zip(*terms))))
 
-    def cost(self, x, weight, *, eps):
+    def cost(self, x: Shape, weight: Shape | None, *, eps: float) -> Cost:
         """Forward 3 per number (square, add, scale), 4 with a weight; backward 6, and 3 for d_weight."""
         n = prod(x)
         return {"forward": (4 if weight else 3) * n, "d_x": 6 * n, "d_weight": 3 * n}

@@ -1,0 +1,1 @@
+"""What authors test their components with: the same checks that the core's own components pass."""
