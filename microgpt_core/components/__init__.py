@@ -7,11 +7,12 @@ from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new
 from microgpt_core.components.op import Cost, Op, Shapes, show_shape
 from microgpt_core.components.signature import Signature
 from microgpt_core.components.slot import SLOTS, check_slot, fits_slot
-from microgpt_core.components.text import Dataset, Tokenizer
+from microgpt_core.components.text import IGNORED, Dataset, Tokenizer
 from microgpt_core.components.training import Optimizer, Schedule
 from microgpt_core.components.unary import Unary
 
 __all__ = [
+    "IGNORED",
     "Analyzer", "Backend", "Buffer", "Cost", "Dataset", "Kernel", "Op", "Optimizer", "SLOTS", "Schedule", "Shape",
     "Shapes", "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp",
     "fits_slot", "flat", "log", "new_buffer", "products", "rows", "show_shape", "sqrt", "stretches", "write",

@@ -148,9 +148,9 @@ def rebuild(structure: Any, tensors: Iterator[Tensor]) -> Any:
     if isinstance(structure, Tensor):
         return next(tensors)
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
-        return type(structure)(*(rebuild(part, tensors) for part in structure))
+        return type(structure)(*[rebuild(part, tensors) for part in structure])
     if isinstance(structure, (tuple, list)):
-        return type(structure)(rebuild(part, tensors) for part in structure)
+        return type(structure)([rebuild(part, tensors) for part in structure])
     if isinstance(structure, dict):
         return {name: rebuild(part, tensors) for name, part in structure.items()}
     return None

@@ -10,7 +10,7 @@ from microgpt_core.ops.add import Add
 from microgpt_core.ops.attention import Attention
 from microgpt_core.ops.cache_write import CacheWrite
 from microgpt_core.ops.clip_factor import ClipFactor
-from microgpt_core.ops.cross_entropy import IGNORED, CrossEntropy
+from microgpt_core.ops.cross_entropy import CrossEntropy
 from microgpt_core.ops.embedding import Embedding
 from microgpt_core.ops.global_norm import GlobalNorm
 from microgpt_core.ops.linear import Linear
@@ -38,4 +38,4 @@ sgd_update, adam_update, adamw_update = SGDUpdate(), AdamUpdate(), AdamWUpdate()
 
 OPS: dict[str, Op] = {value.name: value for value in list(globals().values()) if isinstance(value, Op)}
 
-__all__ = ["IGNORED", "OPS", *OPS]
+__all__ = ["OPS", *OPS]

@@ -14,10 +14,8 @@ import warnings
 from collections.abc import Sequence
 from math import exp, log, prod
 
-from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, accumulate, flat, rows, write
+from microgpt_core.components import IGNORED, Buffer, Cost, Op, Shape, Shapes, accumulate, flat, rows, write
 from microgpt_core.errors import DataError
-
-IGNORED = -1  # the target of a position that doesn't count
 
 
 class CrossEntropy(Op):

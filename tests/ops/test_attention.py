@@ -1,0 +1,112 @@
+"""Attention: who sees whom, and that a cache changes no bit."""
+
+import math
+from random import Random
+from typing import Any
+
+import pytest
+
+from microgpt_core import ops
+from microgpt_core.engine.tensor import Tensor, tensor
+from microgpt_core.errors import DataError
+
+
+def drawn(rng: Random, *shape: int, grad: bool = False) -> Tensor:
+    def nested(shape: tuple[int, ...]) -> Any:
+        return [nested(shape[1:]) for _ in range(shape[0])] if shape else rng.gauss(0, 1)
+
+    return tensor(nested(shape), "float64", requires_grad=grad)
+
+
+def textbook(q: Any, k: Any, v: Any, n_head: int) -> list[list[float]]:
+    """One sequence by the formula alone: softmax over what came before, head by head."""
+    width = len(q[0]) // n_head
+    result: list[list[float]] = [[] for _ in q]
+    for low in range(0, n_head * width, width):
+        for t in range(len(q)):
+            scores = [sum(q[t][low + i] * k[s][low + i] for i in range(width)) / math.sqrt(width) for s in range(t + 1)]
+            powers = [math.exp(s) for s in scores]
+            for i in range(width):
+                result[t].append(sum(p * v[s][low + i] for s, p in enumerate(powers)) / sum(powers))
+    return result
+
+
+def test_equals_the_textbook() -> None:
+    rng = Random(1)
+    q, k, v = (drawn(rng, 2, 7, 6) for _ in range(3))
+    found = ops.attention(q, k, v, n_head=3).tolist()
+    for b in range(2):
+        expected = textbook(q.tolist()[b], k.tolist()[b], v.tolist()[b], 3)
+        assert [x for row in found[b] for x in row] == pytest.approx([x for row in expected for x in row], abs=1e-12)
+
+
+def test_the_future_changes_nothing() -> None:
+    rng = Random(2)
+    q, k, v = (drawn(rng, 1, 5, 4) for _ in range(3))
+    before = ops.attention(q, k, v, n_head=2).tolist()[0]
+    for x in (q, k, v):
+        for at in range(3 * 4, 5 * 4):
+            x.data.cast("B").cast("d")[at] = math.nan
+    after = ops.attention(q, k, v, n_head=2).tolist()[0]
+    assert after[:3] == before[:3]
+    assert all(x != x for row in after[3:] for x in row)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_packed_documents_equal_separate_calls_to_the_bit(dtype: str) -> None:
+    rng = Random(3)
+    lengths = [3, 1, 4]
+    positions = tensor([[i for n in lengths for i in range(n)]], "int32")
+    q, k, v = (tensor(drawn(rng, 1, 8, 6).tolist(), dtype, requires_grad=True) for _ in range(3))
+    out = ops.attention(q, k, v, positions, n_head=2)
+    ops.sum(ops.mul(out, out)).backward()
+    start = 0
+    for n in lengths:
+        parts = [tensor([x.tolist()[0][start : start + n]], dtype, requires_grad=True) for x in (q, k, v)]
+        alone = ops.attention(*parts, n_head=2)
+        ops.sum(ops.mul(alone, alone)).backward()
+        assert alone.tolist()[0] == out.tolist()[0][start : start + n]
+        for whole, part in zip((q, k, v), parts):
+            assert whole.grad is not None
+            assert part.grad is not None
+            assert part.grad.tolist()[0] == whole.grad.tolist()[0][start : start + n]
+        start += n
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_cache_changes_no_bit(dtype: str) -> None:
+    rng = Random(4)
+    q, k, v = (tensor(drawn(rng, 1, 7, 6).tolist(), dtype) for _ in range(3))
+    whole = ops.attention(q, k, v, n_head=2).tolist()[0]
+    keys, values = tensor([[[9.0] * 6] * 9], dtype), tensor([[[9.0] * 6] * 9], dtype)
+    read = 0
+    for n in (3, 1, 2, 1):
+        rows = [tensor([x.tolist()[0][read : read + n]], dtype) for x in (q, k, v)]
+        start, positions = tensor([read], "int32"), tensor([list(range(read, read + n))], "int32")
+        ops.cache_write(keys, rows[1], start)
+        ops.cache_write(values, rows[2], start)
+        assert ops.attention(rows[0], keys, values, positions, start, n_head=2).tolist()[0] == whole[read : read + n]
+        read += n
+
+
+@pytest.mark.parametrize(
+    ("positions", "start", "said"),
+    [
+        ([[0, 2, 0]], None, "position 2 at index 1"),
+        ([[0, -1, 0]], None, "position -1 at index 1"),
+        (None, [3], r"starts at row 3 \(allowed: 0 to 2\)"),
+        (None, [-1], "starts at row -1"),
+    ],
+)
+def test_positions_that_reach_before_the_row_are_refused(positions: Any, start: Any, said: str) -> None:
+    rng = Random(5)
+    q, k = drawn(rng, 1, 3, 4), drawn(rng, 1, 5 if start else 3, 4)
+    given = {"positions": positions, "start": start}
+    inputs = {n: tensor(x, "int32") for n, x in given.items() if x is not None}
+    with pytest.raises(DataError, match=said):
+        ops.attention(q, k, k, **inputs, n_head=2)
+
+
+def test_rows_that_do_not_fit_the_cache_are_refused() -> None:
+    with pytest.raises(DataError, match="cache_write: .*5"):
+        ops.cache_write(drawn(Random(6), 1, 5, 2), drawn(Random(6), 1, 2, 2), tensor([4], "int32"))

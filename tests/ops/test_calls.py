@@ -1,0 +1,85 @@
+"""Calling ops on tensors: what is refused, with what words; and what a call costs."""
+
+from typing import Any
+
+import pytest
+
+from microgpt_core import ops
+from microgpt_core.engine.tensor import Tensor, tensor
+from microgpt_core.errors import DataError, MicrogptError, ShapeError, SignatureError
+
+
+def zeros(*shape: int, dtype: str = "float64") -> Tensor:
+    from microgpt_core.components import new_buffer
+
+    return tensor(new_buffer(shape, {"float32": "f", "float64": "d", "int32": "i"}[dtype]))
+
+
+X, IDS = zeros(3, 5), tensor([0, 1, 2], "int32")
+WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], type[MicrogptError], str]] = [
+    (ops.add, (X, zeros(3)), {}, ShapeError, r"add: b has shape \(3,\), expected \(3, 5\) or its last axes"),
+    (ops.sub, (X, zeros(5)), {}, ShapeError, r"sub: b has shape \(5,\), expected \(3, 5\)"),
+    (ops.mul, (X, zeros(5, 3)), {}, ShapeError, r"mul: b has shape \(5, 3\), expected \(3, 5\)"),
+    (ops.linear, (X, zeros(7, 4)), {}, ShapeError, r"linear: weight has shape \(7, 4\), expected \(n_out, 5\)"),
+    (ops.linear, (X, zeros(7, 5), zeros(5)), {}, ShapeError, r"linear: bias has shape \(5,\), expected \(7,\)"),
+    (ops.matmul, (X, X), {}, ShapeError, r"matmul: b has shape \(3, 5\), expected \(5, n\)"),
+    (ops.rmsnorm, (X, zeros(3)), {}, ShapeError, r"rmsnorm: weight has shape \(3,\), expected \(5,\)"),
+    (ops.embedding, (IDS, zeros(5)), {}, ShapeError, "embedding: weight has shape"),
+    (ops.embedding, (X, zeros(5, 2)), {}, ShapeError, "embedding: ids has dtype float64, expected int32"),
+    (ops.linear, (X, zeros(7, 5, dtype="float32")), {}, ShapeError, "weight has dtype float32, expected float64"),
+    (ops.cross_entropy, (X, X), {}, ShapeError, "targets has dtype float64, expected int32"),
+    (ops.cross_entropy, (X, tensor([0, 1], "int32")), {}, ShapeError, r"targets has shape \(2,\), expected \(3,\)"),
+    (ops.attention, (zeros(1, 2, 5),) * 3, {"n_head": 2}, ShapeError, "5 must be divisible by n_head = 2"),
+    (ops.attention, (zeros(1, 2, 4), zeros(1, 3, 4), zeros(1, 3, 4)), {"n_head": 2}, ShapeError, "needs start"),
+    (ops.attention, (X, X, X), {"n_head": 1}, ShapeError, r"q has shape \(3, 5\), expected \(B, T, C\)"),
+    (ops.embedding, (tensor([0, 5], "int32"), X), {}, DataError, r"id 5 at index 1 .*\(allowed: 0 to 2\)"),
+    (ops.embedding, (tensor([0, -1], "int32"), X), {}, DataError, "id -1 at index 1"),
+    (ops.cross_entropy, (X, tensor([0, 5, 1], "int32")), {}, DataError, "target 5 at index 1 .* 0 to 4, or -1"),
+    (ops.cross_entropy, (X, tensor([0, 1, -2], "int32")), {}, DataError, "target -2 at index 2"),
+    (ops.rmsnorm, (X,), {"epsilon": 1.0}, SignatureError, "'epsilon' fits nothing.*did you mean 'eps'"),
+    (ops.rmsnorm, (X, None, X), {}, SignatureError, "takes 2 tensors, found 3"),
+    (ops.scale, (X,), {}, SignatureError, "factor"),
+    (ops.linear, (X,), {}, SignatureError, "weight must be a Tensor, found nothing"),
+    (ops.linear, (X, [[1.0]]), {}, SignatureError, "weight must be a Tensor"),
+    (ops.relu, (2.0,), {}, SignatureError, "takes Tensors, found float"),
+]
+
+
+@pytest.mark.parametrize(("op", "inputs", "attributes", "error", "said"), WRONG)
+def test_a_wrong_call_names_op_argument_expected_and_found(
+    op: Any, inputs: tuple[Any, ...], attributes: dict[str, Any], error: type[MicrogptError], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        op(*inputs, **attributes)
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes", "attributes", "expected"),
+    [
+        # a multiply-add is two operations
+        ("linear", ((2, 3, 5), (7, 5), None), {}, {"forward": 420, "d_x": 420, "d_weight": 420}),
+        ("matmul", ((3, 5), (5, 7)), {}, {"forward": 210, "d_a": 210, "d_b": 210}),
+        # six pairs of query and key: 2 * 4 for the score, as much for the mix, and per head 4 for the softmax
+        ("attention", ((1, 3, 4), (1, 3, 4), (1, 3, 4), None, None), {"n_head": 2}, {"forward": 6 * (16 + 8)}),
+        ("add", ((3, 5), (5,)), {}, {"forward": 15}),
+        ("embedding", ((3,), (7, 5)), {}, {"forward": 0, "backward": 15, "touched": {"weight": 15}}),
+        ("rmsnorm", ((3, 5), None), {"eps": 1e-5}, {"forward": 45}),
+        ("global_norm", ((3, 5),), {}, {"forward": 30}),
+        ("relu2", ((3, 5),), {}, {"forward": 30}),
+        ("zero", ((3, 5),), {}, {"forward": 0}),
+    ],
+)
+def test_costs_agree_with_a_count_by_hand(
+    op: str, shapes: tuple[Any, ...], attributes: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    found = ops.OPS[op].cost(*shapes, **attributes)
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_buffers_are_used_in_place() -> None:
+    from array import array
+
+    numbers = array("d", [1.0, 2.0, 3.0])
+    x = tensor(numbers)
+    ops.zero(x)
+    assert numbers.tolist() == [0.0, 0.0, 0.0]
