@@ -1,7 +1,7 @@
 """An op's signature, read from its methods once, when the class is defined."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,39 +44,46 @@ def read_signature(cls: Any, has_backward: bool) -> Signature:
     inputs, attributes, defaults = parameters(cls, "shapes")
     forward, forward_attributes, _ = parameters(cls, "forward")
     backward, backward_attributes, _ = parameters(cls, "backward") if has_backward else ((), {}, {})
-    optional = frozenset(n for n, default in defaults.items() if default is None)
     produced = tuple(n for n in forward if n not in inputs)
-
-    for n in inputs:
-        if n.startswith("d_"):
-            raise SignatureError(f"{cls.__name__}.shapes: input {n!r} may not start with d_, the sign of a gradient")
-        if n not in forward:
-            raise SignatureError(f"{cls.__name__}.forward lacks the input {n!r}{nearest(n, produced)}")
-    if forward != produced + inputs:
-        raise SignatureError(
-            f"{cls.__name__}.forward{show(forward)}: expected outputs, saved values, then {show(inputs)}"
-        )
-    for n in cls.mutates + cls.integers:
-        if n not in inputs:
-            raise SignatureError(f"{cls.__name__}: {n!r} in mutates or integers is no input{nearest(n, inputs)}")
     values = produced + inputs
-    for n in backward:
-        if n not in values and not (n.startswith("d_") and n[2:] in values):
-            known = values + tuple(f"d_{v}" for v in values)
-            raise SignatureError(f"{cls.__name__}.backward: {n!r} fits nothing{nearest(n, known)}")
-    for method, used in (("forward", forward_attributes), ("backward", backward_attributes)):
-        for n in used:
-            if n not in attributes:
-                raise SignatureError(
-                    f"{cls.__name__}.{method}: attribute {n!r} isn't in shapes{nearest(n, attributes)}"
-                )
+    check_forward(cls.__name__, forward, inputs, produced)
+    check_names(f"{cls.__name__}: mutates or integers", cls.mutates + cls.integers, inputs)
+    check_names(f"{cls.__name__}.backward", backward, values + tuple(f"d_{v}" for v in values))
+    check_names(f"{cls.__name__}.forward: attribute", forward_attributes, attributes)
+    check_names(f"{cls.__name__}.backward: attribute", backward_attributes, attributes)
     outputs = tuple(n for n in produced if not backward or f"d_{n}" in backward)
     if backward and not outputs:
         raise SignatureError(f"{cls.__name__}.backward reads no d_<output>, so it can't depend on the loss")
     return Signature(
-        inputs, optional, attributes, outputs, tuple(n for n in produced if n not in outputs),
-        forward, backward, tuple(forward_attributes), tuple(backward_attributes),
-    )  # fmt: skip
+        inputs=inputs,
+        optional=frozenset(n for n, default in defaults.items() if default is None),
+        attributes=attributes,
+        outputs=outputs,
+        saved=tuple(n for n in produced if n not in outputs),
+        forward=forward,
+        backward=backward,
+        forward_attributes=tuple(forward_attributes),
+        backward_attributes=tuple(backward_attributes),
+    )
+
+
+def check_forward(name: str, forward: Sequence[str], inputs: Sequence[str], produced: Sequence[str]) -> None:
+    """Forward names what it makes, then every input in the order of shapes."""
+    for n in inputs:
+        if n.startswith("d_"):
+            raise SignatureError(f"{name}.shapes: input {n!r} may not start with d_, the sign of a gradient")
+        if n not in forward:
+            raise SignatureError(f"{name}.forward lacks the input {n!r}{nearest(n, produced)}")
+    if forward != (*produced, *inputs):
+        raise SignatureError(f"{name}.forward{show(forward)}: expected outputs, saved values, then {show(inputs)}")
+
+
+def check_names(place: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Every name is one of those that `shapes` and `forward` introduced."""
+    known = list(known)
+    for n in names:
+        if n not in known:
+            raise SignatureError(f"{place}: {n!r} fits nothing{nearest(n, known)}; known: {', '.join(known)}")
 
 
 def parameters(cls: type, method: str) -> tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]:
@@ -91,5 +98,5 @@ def parameters(cls: type, method: str) -> tuple[tuple[str, ...], dict[str, Any],
     return positional, keywords, defaults
 
 
-def show(names: tuple[str, ...]) -> str:
+def show(names: Sequence[str]) -> str:
     return f"({', '.join(names)})"

@@ -209,22 +209,32 @@ def bind(
     given = dict(zip(signature.inputs, inputs))
     settings = {n: d for n, d in signature.attributes.items() if d is not REQUIRED}
     for name, value in attributes.items():
-        if name in given or name not in signature.inputs and name not in signature.attributes:
+        if name in given or name not in (*signature.inputs, *signature.attributes):
             known = (*signature.inputs, *signature.attributes)
             problem = "was given twice" if name in given else f"fits nothing{nearest(name, known)}"
             raise SignatureError(f"{op.name}{signature}: {name!r} {problem}")
         (given if name in signature.inputs else settings)[name] = value
-    for name in signature.inputs:
-        value = given.setdefault(name, None)
-        if not (isinstance(value, Tensor) or value is None and name in signature.optional):
+    check_given(op, given)
+    check_settings(op, settings)
+    return {n: given.get(n) for n in signature.inputs}, settings
+
+
+def check_given(op: Op, given: Mapping[str, Any]) -> None:
+    """Every input is a Tensor, or may be left out."""
+    for name in op.signature.inputs:
+        value = given.get(name)
+        if not (isinstance(value, Tensor) or (value is None and name in op.signature.optional)):
             found = f"{value!r} ({type(value).__name__})" if value is not None else "nothing"
-            raise SignatureError(f"{op.name}{signature}: {name} must be a Tensor, found {found}")
-    for name in signature.attributes:
+            raise SignatureError(f"{op.name}{op.signature}: {name} must be a Tensor, found {found}")
+
+
+def check_settings(op: Op, settings: Mapping[str, Any]) -> None:
+    """Every attribute has a value, which is no Tensor: a plan would freeze it."""
+    for name in op.signature.attributes:
         if name not in settings:
-            raise SignatureError(f"{op.name}{signature}: the attribute {name} is missing")
+            raise SignatureError(f"{op.name}{op.signature}: the attribute {name} is missing")
         if isinstance(settings[name], Tensor):
-            raise SignatureError(f"{op.name}{signature}: the attribute {name} must be fixed, found a Tensor")
-    return {n: given[n] for n in signature.inputs}, settings
+            raise SignatureError(f"{op.name}{op.signature}: the attribute {name} must be fixed, found a Tensor")
 
 
 def make_produced(op: Op, tensors: Mapping[str, Tensor | None], settings: Mapping[str, Any]) -> dict[str, Value]:
