@@ -1,4 +1,4 @@
-"""Run one page's Python snippets in one namespace: for each line of JSON that comes in, one goes out.
+"""Run one page's Python snippets in one namespace: in comes a snippet as a line of JSON, out goes what it printed.
 
 test_documentation.py starts it in a process of its own, so that a snippet may hang or exit without harm.
 """
@@ -13,9 +13,7 @@ from types import ModuleType
 def main() -> None:
     page = sys.modules["__main__"] = ModuleType("__main__")  # to the snippets, they are the program
     for line in sys.stdin:
-        snippet, printed = json.loads(line), io.StringIO()
-        # Blank lines in front make a traceback show the page's own line numbers.
-        code = compile("\n" * (snippet["line"] - 1) + snippet["source"], snippet["page"], "exec")
+        code, printed = compile(json.loads(line), "<stdin>", "exec"), io.StringIO()  # the file's name as typed in
         with redirect_stdout(printed), redirect_stderr(printed):
             exec(code, page.__dict__)
         print(json.dumps(printed.getvalue()), flush=True)

@@ -5,7 +5,8 @@
 * In a ```console or ```bash fence, lines that begin with `$ ` are commands of `microgpt` or `python`; the lines below
   are their output, where `...` stands for anything. They exit with 0, or as a line `[exit 2]` says.
 * A comment right above a fence leaves it out: <!-- skip: REASON -->, or <!-- command: NAME --> for the README's
-  set-up commands, which continuous integration runs.
+  set-up commands, which continuous integration runs. <!-- file: NAME --> makes the fence a file of that name.
+* The folder has a text of the reader's own in it: my-texts/story.txt.
 """
 
 import json
@@ -27,6 +28,7 @@ import microgpt_core
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(file.relative_to(ROOT).as_posix() for file in [*ROOT.glob("README.md"), *ROOT.glob("docs/**/*.md")])
 SNIPPET_RUNNER = Path(__file__).with_name("run_snippets.py")
+STORY = "Once there was a model that had read one story, and this was it.\n" * 30
 LIMIT = 30.0  # seconds for a snippet or a command
 
 FENCE = re.compile(
@@ -43,7 +45,7 @@ class Fence:
     language: str
     source: str
     line: int  # of the source's first line in the page
-    marker: str  # "skip", "command" or ""
+    marker: str  # "skip", "command", "file" or ""
     reason: str
     shown: str | None = None
 
@@ -104,8 +106,8 @@ def environment(folder: Path) -> dict[str, str]:
 class Snippets:
     """The process in which a page's Python snippets run."""
 
-    def __init__(self, page: Path, folder: Path) -> None:
-        self.page, self.errors = page, folder / ".stderr"
+    def __init__(self, folder: Path) -> None:
+        self.errors = folder / ".stderr"
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "error", str(SNIPPET_RUNNER)],
@@ -113,7 +115,7 @@ class Snippets:
                 encoding="utf-8",
             )  # fmt: skip
 
-    def run(self, fence: Fence, limit: float) -> str | None:
+    def run(self, source: str, limit: float) -> str | None:
         """What the snippet printed; None if it didn't come to its end, which also ends this process."""
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
@@ -121,8 +123,7 @@ class Snippets:
         timer = Timer(limit, self.process.kill)
         timer.start()
         try:
-            snippet = {"page": str(self.page), "line": fence.line, "source": fence.source}
-            print(json.dumps(snippet), file=stdin, flush=True)
+            print(json.dumps(source), file=stdin, flush=True)
             reply = stdout.readline()
         finally:
             timer.cancel()
@@ -144,14 +145,19 @@ class Snippets:
 
 def problems(page: Path, folder: Path, limit: float = LIMIT) -> Iterator[str]:
     """Run a page in an empty folder: everything that isn't as the page shows it."""
-    with closing(Snippets(page, folder)) as snippets:
+    (folder / "my-texts").mkdir()
+    (folder / "my-texts" / "story.txt").write_text(STORY, encoding="utf-8", newline="\n")
+    with closing(Snippets(folder)) as snippets:
         for fence in read_fences(page.read_text(encoding="utf-8")):
             where = f"{page.name}:{fence.line}"
-            if fence.marker:
+            if fence.marker == "file" and fence.reason:
+                (folder / fence.reason).write_text(fence.source, encoding="utf-8", newline="\n")
+            elif fence.marker:
                 if fence.marker not in {"skip", "command"} or not fence.reason:
-                    yield f"{where}: <!-- {fence.marker}: {fence.reason} --> is neither skip: REASON nor command: NAME"
+                    allowed = "skip: REASON, command: NAME or file: NAME"
+                    yield f"{where}: <!-- {fence.marker}: {fence.reason} --> is no {allowed}"
             elif fence.language == "python":
-                printed = snippets.run(fence, limit)
+                printed = snippets.run(fence.source, limit)
                 if printed is None:
                     yield f"{where}: {snippets.why()}"
                     return  # what follows builds on it
@@ -217,6 +223,7 @@ GOOD = {
     "an expected failure": CONSOLE.format("$ python -c 'exit(2)'\n[exit 2]"),
     "left out": "<!-- skip: needs a network -->\n" + PYTHON.format("1 / 0"),
     "a set-up command": "<!-- command: run -->\n```bash\nrm\n```\n",
+    "a file": "<!-- file: a.py -->\n" + PYTHON.format("print(7)") + CONSOLE.format("$ python a.py\n7"),
     "not a program": "```yaml\nname: names\n```\n\n```text\nwords\n```\n",
     "a fence in a fence": "````markdown\n```python\n1 / 0\n```\n````\n",
 }
@@ -238,6 +245,7 @@ BAD = {
     "another program": CONSOLE.format("$ pip install something"),
     "no command": CONSOLE.format("pip install something"),
     "no reason to skip": "<!-- skip: -->\n" + PYTHON.format("1 / 0"),
+    "a file without a name": "<!-- file: -->\n" + PYTHON.format("1 / 0"),
     "a misspelt comment": "<!-- skipped: too slow -->\n" + PYTHON.format("1 / 0"),
 }
 
@@ -254,8 +262,9 @@ def test_a_planted_bug_is_found(text: str, tmp_path: Path) -> None:
     assert list(problems(tmp_path / "page.md", tmp_path, limit=3.0))
 
 
-def test_a_traceback_names_the_line_of_the_page(tmp_path: Path) -> None:
+def test_an_exception_is_shown_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# Title\n\n" + PYTHON.format("x = 1\n1 / 0"), encoding="utf-8", newline="\n")
     (found,) = problems(tmp_path / "page.md", tmp_path)
-    assert 'page.md", line 5' in found
+    assert found.startswith("page.md:4: ")  # the snippet's first line
+    assert 'File "<stdin>", line 2' in found
     assert "ZeroDivisionError" in found

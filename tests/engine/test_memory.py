@@ -1,0 +1,238 @@
+"""The memory of a plan: values that are alive together never share it, and what is dead may be overwritten.
+
+Random graphs are captured and replayed with everything that the plan holds for dead overwritten by NaN before
+every call. Planted layouts, lifetimes and ops show that these checks see what they look for.
+"""
+
+import random
+from dataclasses import replace
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+import microgpt_core as mg
+from microgpt_core import ops
+from microgpt_core.components import Kernel
+from microgpt_core.engine import planner
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.engine.capture import record
+from microgpt_core.engine.plan import PlanValue
+from microgpt_core.engine.region import ALIGNMENT
+from microgpt_core.engine.replay import Replay
+
+POISON = b"\xff"  # a NaN in every float format
+
+
+def overlaps(values):
+    """The pairs of values that are needed by one call and lie in one place."""
+    placed = [v for v in values if v.offset is not None]
+    return [
+        (a.name, b.name)
+        for i, a in enumerate(placed)
+        for b in placed[:i]
+        if a.first <= b.last and b.first <= a.last  # alive together
+        if a.offset < b.offset + b.nbytes and b.offset < a.offset + a.nbytes
+    ]
+
+
+def peak(values):
+    """The bytes alive at the worst call, counted the slow way."""
+    calls = range(max((v.last for v in values), default=0) + 1)
+    return max(sum(v.nbytes for v in values if v.first <= at <= v.last) for at in calls)
+
+
+@st.composite
+def lives(draw):
+    first = draw(st.integers(0, 20))
+    size = draw(st.integers(1, 1000))
+    return PlanValue("v", (size,), "B", "value", None, first, draw(st.integers(first, first + 10)))
+
+
+@hypothesis.given(st.lists(lives(), max_size=40))
+@hypothesis.settings(deadline=None)
+def test_no_layout_lets_values_that_live_together_share_memory(values):
+    nbytes = planner.lay_out(values)
+    assert overlaps(values) == []
+    assert nbytes >= (peak(values) if values else 0)
+    assert all(v.offset % ALIGNMENT == 0 and v.offset + v.nbytes <= nbytes for v in values)
+
+
+def everything_at_the_start(values):
+    for value in values:
+        value.offset = 0
+    return max(v.nbytes for v in values)
+
+
+def one_call_too_short(values):
+    shortened = [replace(v, last=max(v.first, v.last - 1)) for v in values]
+    nbytes = planner.lay_out(shortened)
+    for value, other in zip(values, shortened):
+        value.offset = other.offset
+    return nbytes
+
+
+def without_alignment(values):
+    """Each value directly behind the one before, in the order of size, its last byte shared."""
+    end = 0
+    for value in values:
+        value.offset, end = max(0, end - 1), end + value.nbytes
+    return end
+
+
+@pytest.mark.parametrize("lay_out", [everything_at_the_start, one_call_too_short, without_alignment])
+def test_planted_layouts_are_found(lay_out):
+    r = random.Random(1)
+    values = [PlanValue(str(i), (r.randrange(1, 99),), "B", "value", None, i, i + r.randrange(1, 5)) for i in range(20)]
+    lay_out(values)
+    assert overlaps(values)
+
+
+def poisoned(function, inputs, change=lambda replay: None, kernels=None):
+    """The outputs of a replay before each of whose calls all dead memory is overwritten."""
+    trace, _ = record(function, inputs)
+    replay = Replay(trace, kernels or Kernels())
+    change(replay)
+    values = [v for v in replay.plan.values if v.offset is not None]
+    memory = replay.region.view(0, (replay.region.nbytes,), "B", replay.region.nbytes)
+
+    def spoil(at):
+        dead = bytearray(POISON * len(memory))
+        for v in values:
+            if (v.first < at or v.role == "input") and v.last >= at:
+                dead[v.offset : v.offset + v.nbytes] = memory[v.offset : v.offset + v.nbytes]
+        memory[:] = dead
+
+    def before(at, run):
+        def spoiled():
+            spoil(at)
+            run()
+
+        return spoiled
+
+    replay._program = [before(at, run) for at, run in enumerate(replay._program)]
+    results = replay(*inputs)
+    spoil(len(replay._program))
+    return [bytes(r.data) for r in results]
+
+
+WIDTH = 6
+BINARY, UNARY = [ops.add, ops.sub, ops.mul], [ops.relu, ops.relu2, ops.softmax, ops.rmsnorm]
+
+
+class Graph:
+    """A random graph over two inputs and two leaves, from a list of (op, operand, operand)."""
+
+    def __init__(self, lines, returned):
+        self.lines, self.returned = lines, returned
+        self.leaves = [
+            mg.tensor([0.3 * i - 0.7 for i in range(WIDTH)], "float64", requires_grad=True),
+            mg.tensor([1.1 - 0.2 * i for i in range(WIDTH)], "float64", requires_grad=True),
+        ]
+        self.inputs = [mg.tensor([0.1 * i + k for i in range(WIDTH)], "float64") for k in range(2)]
+
+    def __call__(self, *inputs):
+        values = [*inputs, *self.leaves]
+        for op, i, j in self.lines:
+            operands = [values[i % len(values)], values[j % len(values)]]
+            values.append(op(*operands[: len(op.signature.inputs) if op in BINARY else 1]))
+        loss = ops.sum(values[-1] * self.leaves[0])
+        loss.backward()
+        gradients = [v.grad for v in values[2:] if v.grad is not None]
+        return [loss, *gradients, *(values[i % len(values)] for i in self.returned)]
+
+    def gradients(self):
+        found = [None if leaf.grad is None else bytes(leaf.grad.data) for leaf in self.leaves]
+        for leaf in self.leaves:
+            leaf.zero_grad()
+        return found
+
+
+class Setting(Kernel):
+    """Runs an op by the reference, but writes the gradients that it is told to set."""
+
+    def __init__(self, op):
+        self.op, self.sets = op, tuple(f"d_{n}" for n in op.signature.inputs)
+
+    def forward(self, *views, **attributes):
+        self.op.forward(*views, **attributes)
+
+    def backward(self, *views, sets, **attributes):
+        for name, view in zip(self.op.signature.backward, views):
+            if name in sets:
+                ops.zero.forward(view)
+        self.op.backward(*views, **attributes)
+
+
+def setting_kernels():
+    backend = mg.Backend()
+    backend.name = "setting"
+    return Kernels([backend], {f"setting/{op.name}": Setting(op) for op in (*BINARY, *UNARY, ops.sum)})
+
+
+graphs = st.builds(
+    Graph,
+    st.lists(st.tuples(st.sampled_from(BINARY + UNARY), st.integers(0, 50), st.integers(0, 50)), max_size=15),
+    st.lists(st.integers(0, 50), max_size=3),
+)
+
+
+@hypothesis.given(graphs, st.sampled_from([None, setting_kernels()]))
+@hypothesis.settings(deadline=None, max_examples=200)
+def test_any_graph_replays_to_the_same_bits_on_poisoned_memory(graph, kernels):
+    eager = [bytes(t.data) for t in graph(*graph.inputs)]
+    eager_gradients = graph.gradients()
+    assert poisoned(graph, graph.inputs, kernels=kernels) == eager
+    assert graph.gradients() == eager_gradients
+    plan = mg.plan_of(graph, *graph.inputs)
+    assert overlaps(plan.values) == []
+    assert plan.peak_live_bytes == peak([v for v in plan.values if v.offset is not None])
+
+
+def chain():
+    return Graph([(ops.mul, 0, 2), (ops.relu2, 4, 0), (ops.softmax, 5, 0), (ops.mul, 6, 3), (ops.rmsnorm, 7, 0)], [])
+
+
+def test_planted_a_lifetime_that_is_a_call_too_short_is_found():
+    graph = chain()
+    expected = [bytes(t.data) for t in graph(*graph.inputs)]
+
+    def shorten(replay):
+        shortened = next(v for v in replay.plan.values if v.role == "value" and v.last > v.first + 2)
+        shortened.last -= 1
+
+    assert poisoned(chain(), graph.inputs) == expected
+    assert poisoned(chain(), graph.inputs, shorten) != expected
+
+
+class Sneaky(mg.Op):
+    """Planted: its backward reads x, which its signature doesn't name; it keeps the buffer from forward."""
+
+    def shapes(self, x):
+        return {"out": x}
+
+    def forward(self, out, x):
+        self.x = x
+        mg.write(out, [v * v for v in x])
+
+    def backward(self, d_x, d_out):
+        mg.accumulate(d_x, [2 * v * d for v, d in zip(self.x, d_out)])
+
+
+class Honest(Sneaky):
+    def backward(self, d_x, d_out, x):
+        mg.accumulate(d_x, [2 * v * d for v, d in zip(x, d_out)])
+
+
+@pytest.mark.parametrize(("op", "right"), [(Honest(), True), (Sneaky(), False)])
+def test_planted_an_op_that_reads_what_its_signature_does_not_name_is_found(op, right):
+    leaf = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+
+    def step():
+        ops.sum(op(leaf * 2)).backward()
+
+    step()
+    eager = leaf.grad.tolist()
+    leaf.zero_grad()
+    poisoned(step, [])
+    assert (leaf.grad.tolist() == eager) is right
