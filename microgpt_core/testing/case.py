@@ -62,8 +62,10 @@ class Case:
         made: dict[int, Buffer] = {}  # one gradient for a buffer that is two inputs
         for name in signature.inputs:
             x = arguments[name]
-            wants = x is not None and name in wanted
-            arguments[f"d_{name}"] = made.setdefault(id(x), filled(x.shape, x.format, held)) if x and wants else None
+            if x is None or name not in wanted:
+                arguments[f"d_{name}"] = None
+            else:
+                arguments[f"d_{name}"] = made.setdefault(id(x), filled(x.shape, x.format, held))
         arguments |= self.weights(arguments)
         return self._run(self.op.backward, signature.backward, signature.backward_attributes, arguments)
 

@@ -1,11 +1,7 @@
 """Plans: what each pass of the planner does, what can be watched, and a plan as data."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -217,27 +213,20 @@ def test_watching_changes_no_number_and_is_read_only():
     assert bytes(seen["lm_head"]) == bytes(logits.data)
 
 
-DIGEST = """
-import sys
-sys.path.insert(0, {tests!r})
+HERE = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 import microgpt_core as mg
 from test_plan import gpt, ids, step_of
+"""
+DIGEST = """
 print(mg.plan_of(step_of(gpt(allocate=False)), ids(2, 6), ids(2, 6), ids(2, 6), watch=["block.*"]).digest)
 """
 
 
-def run_python(source, **environment):
-    process = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, env={**os.environ, **environment}, timeout=120
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
-def test_the_digest_is_the_same_in_every_process():
-    source = DIGEST.format(tests=str(Path(__file__).parent))
+def test_the_digest_is_the_same_in_every_process(run_python):
     here = mg.plan_of(step_of(gpt(allocate=False)), ids(2, 6), ids(2, 6), ids(2, 6), watch=["block.*"]).digest
-    assert {run_python(source, PYTHONHASHSEED=seed).strip() for seed in ("0", "7")} == {here}
+    assert {run_python(HERE + DIGEST, PYTHONHASHSEED=seed).strip() for seed in ("0", "7")} == {here}
 
 
 def test_the_digest_tells_plans_apart():
@@ -301,24 +290,13 @@ def test_the_region_is_hardly_larger_than_what_is_alive_at_once(n_layer, n_embd,
     assert 1.0 <= ratio <= excess
 
 
-def fastest(f, times=3):
-    """The result, and the seconds of the quickest of a few runs: a busy machine only makes them longer."""
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        result = f()
-        seconds.append(time.perf_counter() - start)
-    return result, min(seconds)
-
-
-def test_a_plan_of_6000_values_takes_less_than_a_second():
-    model = gpt(154, 16, 27, 8, allocate=False)
-    plan, seconds = fastest(lambda: mg.plan_of(step_of(model), *[ids(1, 8)] * 3))
+def test_a_deep_model_is_planned_whole():
+    plan = mg.plan_of(step_of(gpt(154, 16, 27, 8, allocate=False)), *[ids(1, 8)] * 3)
     assert len(plan.values) > 6000
-    assert seconds < 1.0
+    assert plan.peak_live_bytes <= plan.region_bytes <= 1.2 * plan.peak_live_bytes
 
 
-def test_planning_gpt2_is_quick_and_allocates_no_memory():
+def test_planning_gpt2_allocates_no_memory():
     model = gpt(12, 768, 50257, 256, allocate=False, n_head=12)
     tracemalloc.start()
     try:
@@ -329,7 +307,6 @@ def test_planning_gpt2_is_quick_and_allocates_no_memory():
     assert plan.region_bytes > 2**29
     assert peak < 2**23
     assert all(p.value.data is None for p in model.parameters())
-    assert fastest(lambda: mg.plan_of(step_of(model), *[ids(4, 256)] * 3))[1] < 2.0
 
 
 def lives(*rows):

@@ -15,7 +15,7 @@ def zeros(*shape: int, dtype: str = "float64") -> Tensor:
     return tensor(new_buffer(shape, {"float32": "f", "float64": "d", "int32": "i"}[dtype]))
 
 
-X, IDS = zeros(3, 5), tensor([0, 1, 2], "int32")
+X, IDS, ONES = zeros(3, 5), tensor([0, 1, 2], "int32"), (zeros(1),) * 3
 WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], type[MicrogptError], str]] = [
     (ops.add, (X, zeros(3)), {}, ShapeError, r"add: b has shape \(3,\), expected \(3, 5\) or its last axes"),
     (ops.sub, (X, zeros(5)), {}, ShapeError, r"sub: b has shape \(5,\), expected \(3, 5\)"),
@@ -32,6 +32,15 @@ WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], type[MicrogptError], str
     (ops.attention, (zeros(1, 2, 5),) * 3, {"n_head": 2}, ShapeError, "5 must be divisible by n_head = 2"),
     (ops.attention, (zeros(1, 2, 4), zeros(1, 3, 4), zeros(1, 3, 4)), {"n_head": 2}, ShapeError, "needs start"),
     (ops.attention, (X, X, X), {"n_head": 1}, ShapeError, r"q has shape \(3, 5\), expected \(B, T, C\)"),
+    (ops.attention, (zeros(1, 2, 4),) * 3, {"n_head": 0}, ShapeError, "4 must be divisible by n_head = 0"),
+    (ops.attention, (zeros(1, 2, 4), zeros(1, 2, 3), X), {"n_head": 2}, ShapeError, r"k .* expected \(1, S, 4\)"),
+    (ops.attention, (zeros(1, 2, 4), zeros(1, 2, 4), X), {"n_head": 2}, ShapeError, r"v .* expected \(1, 2, 4\)"),
+    (ops.cache_write, (zeros(1, 9, 4), X, IDS), {}, ShapeError, r"x has shape \(3, 5\), expected \(B, T, C\)"),
+    (ops.cache_write, (X, zeros(1, 2, 4), IDS), {}, ShapeError, r"cache has .* expected \(1, S, 4\)"),
+    (ops.clip_factor, (X,), {"max_norm": 1.0}, ShapeError, r"norm has shape \(3, 5\), expected \(1,\)"),
+    (ops.sgd_update, (X, zeros(5, 3), *ONES), {}, ShapeError, r"grad has shape \(5, 3\), expected \(3, 5\)"),
+    (ops.sgd_update, (X, X, X, *ONES[1:]), {}, ShapeError, r"factor has shape \(3, 5\), expected \(1,\)"),
+    (ops.adam_update, (X, X, *ONES, X, zeros(3)), {}, ShapeError, r"v has shape \(3,\), expected \(3, 5\)"),
     (ops.embedding, (tensor([0, 5], "int32"), X), {}, DataError, r"id 5 at index 1 .*\(allowed: 0 to 2\)"),
     (ops.embedding, (tensor([0, -1], "int32"), X), {}, DataError, "id -1 at index 1"),
     (ops.cross_entropy, (X, tensor([0, 5, 1], "int32")), {}, DataError, "target 5 at index 1 .* 0 to 4, or -1"),

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from microgpt_core.components import Op, accumulate, flat, write
+from microgpt_core.engine.tensor import Tensor
+from microgpt_core.engine.value import Value
 from microgpt_core.ops import OPS
 from microgpt_core.ops.mul import Mul
-from microgpt_core.testing.case import Case, bits, make_case, numbers
+from microgpt_core.testing.case import Case, bits, copies, make_case, numbers
 from microgpt_core.testing.contract import (
     RULES,
     accumulates,
@@ -54,6 +56,19 @@ def test_float32_is_float64_rounded(row: Any) -> None:
 
 def listed(x: Any) -> Any:
     return x if isinstance(x, list) else [x]
+
+
+def test_eager_computes_what_forward_does(row: Any) -> None:
+    case = row.case()
+    tensors = {n: None if b is None else Tensor(Value(b.shape, b.format, b)) for n, b in copies(case.inputs).items()}
+    made = case.op(**tensors, **case.attributes)
+    after = case.forward().after
+    outputs = () if made is None else made if isinstance(made, tuple) else (made,)
+    for name, found in zip(case.op.signature.outputs, outputs, strict=True):
+        assert bits(found.data) == bits(after[name])
+    for name in case.op.mutates:
+        if tensors[name] is not None:
+            assert bits(tensors[name].data) == bits(after[name])
 
 
 SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e-45, 3e38, -3e38, 1e4]

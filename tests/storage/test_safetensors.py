@@ -3,7 +3,6 @@
 import json
 import os
 import struct
-import time
 import tracemalloc
 from array import array
 from pathlib import Path
@@ -221,10 +220,8 @@ REFUSED = {
 
 @pytest.mark.parametrize(("data", "complaint"), REFUSED.values(), ids=REFUSED)
 def test_refused(data, complaint):
-    start = time.perf_counter()
     with pytest.raises(CheckpointError, match=complaint) as caught:
         read(data)
-    assert time.perf_counter() - start < 1
     assert str(caught.value).startswith("x.safetensors: ")
     assert len(str(caught.value)) < 500
 
