@@ -129,6 +129,11 @@ class Tensor:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, other: Any) -> Tensor:
+        if isinstance(other, (int, float)) and other:
+            return compute(ops.scale, self, factor=1.0 / other)
+        raise SignatureError(f"a tensor can be divided by a number that isn't 0, found {other!r}")
+
     def __neg__(self) -> Tensor:
         return compute(ops.scale, self, factor=-1.0)
 
@@ -146,12 +151,12 @@ class Tensor:
         return f"tensor({show_numbers(self.data.tolist())}, {what}{', requires_grad' if self.requires_grad else ''})"
 
 
-def tensor(numbers: Any, dtype: str | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(numbers: Any, dtype: str | None = None, requires_grad: bool = False, name: str = "") -> Tensor:
     """A tensor of the numbers in (nested) lists; a single number becomes one of shape (1,).
 
     `dtype` is float32 (what lists become without it), float64 or int32. An `array.array`, a memoryview, a NumPy
     array, or whatever else is a buffer is used as it is, without a copy and in its own format. Raises ShapeError
-    for ragged or empty lists, and for numbers that aren't of the dtype.
+    for ragged or empty lists, and for numbers that aren't of the dtype. Tapes and plans show `name`.
     """
     if dtype is not None and dtype not in ALLOWED:
         raise ShapeError(f"unknown dtype {dtype!r}{nearest(dtype, ALLOWED)}; allowed: {', '.join(ALLOWED)}")
@@ -160,7 +165,7 @@ def tensor(numbers: Any, dtype: str | None = None, requires_grad: bool = False) 
         data = from_lists(numbers, dtype or "float32")
     if requires_grad and data.format == "i":
         raise ShapeError("a tensor of int32 can't have requires_grad: whole numbers have no slope")
-    return Tensor(Value(data.shape, data.format, data, persistent=not capturing()), requires_grad)
+    return Tensor(Value(data.shape, data.format, data, name, persistent=not capturing()), requires_grad)
 
 
 def operand(other: Any, like: Tensor) -> Tensor:
@@ -247,6 +252,8 @@ def make_produced(op: Op, tensors: Mapping[str, Tensor | None], settings: Mappin
     made = {}
     for name in op.signature.produced:
         shape = shapes[name]
+        if not (isinstance(shape, tuple) and shape):
+            raise SignatureError(f"{op.name}.shapes: {name} is {shape!r}; a shape is a tuple, (1,) for a single number")
         made[name] = new_value(shape[1], shape[0]) if isinstance(shape[0], str) else new_value(shape, format)
     return made
 

@@ -48,9 +48,8 @@ class Value:
         return self.persistent or self.data is not None
 
     def allocate(self) -> None:
-        """Give it zeros of its own, if it has no memory yet."""
-        if self.data is None:
-            self.data = new_buffer(self.shape, self.format)
+        """Give it zeros of its own."""
+        self.data = new_buffer(self.shape, self.format)
 
     def buffer(self) -> Buffer:
         """Its numbers. Raises CaptureError where there are none yet."""

@@ -65,6 +65,11 @@ class Model(Part):
         require(not needed, field, f"{op!r}, which needs {' and '.join(needed)}", "an op that does without")
         return op
 
+    def __call__(self, *inputs: Any) -> Tensor:
+        if any(not p.name for p in self.parameters()):
+            self.name_parts()  # before anything is computed in their scopes
+        return super().__call__(*inputs)
+
     def set_precision(self, precision: str) -> None:
         """Name the parts and fix the number format, without allocating anything: enough to capture a plan."""
         if precision not in PRECISIONS:

@@ -52,7 +52,7 @@ class Attention(Op):
         lse_rows: list[list[float]] = [[] for _ in q_rows]
         for queries, keys in documents(q, k, positions, start):
             past = (keys.stop - keys.start) - (queries.stop - queries.start)
-            for query, key, value in zip(*(heads(x, n_head) for x in (q_rows[queries], k_rows[keys], v_rows[keys]))):
+            for query, key, value in zip(*[heads(x, n_head) for x in (q_rows[queries], k_rows[keys], v_rows[keys])]):
                 value_columns = columns(value)
                 for seen, (t, q_t) in enumerate(enumerate(query, queries.start), past + 1):
                     scores = [scale * s for s in products([q_t], key[:seen])]
@@ -74,7 +74,7 @@ class Attention(Op):
             past = (keys.stop - keys.start) - (queries.stop - queries.start)
             parts = (q_rows[queries], k_rows[keys], v_rows[keys], d_rows[queries], lse_rows[queries])
             gradients = []  # of q, k and v, for each head
-            for query, key, value, d, lse_head in zip(*(heads(part, n_head) for part in parts)):
+            for query, key, value, d, lse_head in zip(*[heads(part, n_head) for part in parts]):
                 weights, errors = [], []  # p and e: a row for each query, a number for each key
                 for seen, (q_t, d_t, (lse_t,)) in enumerate(zip(query, d, lse_head), past + 1):
                     p = [exp(scale * s - lse_t) for s in products([q_t], key[:seen])]

@@ -166,6 +166,9 @@ def test_an_input_without_a_derivative_gets_no_gradient():
     assert a.grad.item() == 1.0
     assert b.grad is None
     assert not StopGradient()(mg.tensor([1.0], "float64"), b).requires_grad
+    behind = b * 3
+    StopGradient()(a, behind).backward()
+    assert (behind.grad, b.grad) == (None, None)
 
 
 TAPE = """\

@@ -214,7 +214,7 @@ def test_watching_changes_no_number_and_is_read_only():
 
 
 HERE = f"""
-import sys, time
+import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import microgpt_core as mg
 from test_plan import gpt, ids, step_of

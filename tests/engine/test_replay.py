@@ -159,10 +159,7 @@ for at, n in (0, 10), (1, 990):
 print(held[1] - held[0])
 """
 
-UNTIL_FIXED = pytest.mark.xfail(
-    strict=True, reason="ops/attention.py: zip(*(generator)) fills CPython's free lists of tuples; write zip(*[list])"
-)
-LOGITS = ["model.lm_head(model.wte(tokens))", pytest.param("model(tokens, positions)", marks=UNTIL_FIXED)]
+LOGITS = ["model.lm_head(model.wte(tokens))", "model(tokens, positions)"]
 
 
 @pytest.mark.parametrize("logits", LOGITS)

@@ -210,14 +210,20 @@ def test_inputs_may_be_named_and_optional_ones_left_out():
     assert ops.linear(W, W, bias=mg.tensor([1.0])).tolist() == [[6.0]]
 
 
-def test_an_op_must_say_the_shapes_of_what_it_makes():
+@pytest.mark.parametrize(("said", "message"), [
+    ({"ot": (1,)}, r"forgetful.shapes: forward makes \(out\), but shapes were given for \(ot\)"),
+    ({}, r"forward makes \(out\), but shapes were given for \(\)"),
+    ({"out": ()}, r"forgetful.shapes: out is \(\); a shape is a tuple, \(1,\) for a single number"),
+    ({"out": 3}, "out is 3; a shape is a tuple"),
+])  # fmt: skip
+def test_an_op_must_say_the_shapes_of_what_it_makes(said, message):
     class Forgetful(mg.Op):
         def shapes(self, x):
-            return {"ot": x}
+            return said
 
         def forward(self, out, x): ...
 
-    with pytest.raises(SignatureError, match=r"forgetful.shapes: forward makes \(out\), but shapes .* for \(ot\)"):
+    with pytest.raises(SignatureError, match=message):
         Forgetful()(W)
 
 
@@ -264,3 +270,15 @@ def test_numbers_that_are_not_there_yet_are_named():
     for read in (lambda: promised.tolist(), lambda: promised.data, lambda: promised + 1.0):
         with pytest.raises(CaptureError, match=r"wte.weight, float32 \(2, 3\), has no numbers yet"):
             read()
+
+
+def test_division_is_by_a_number():
+    x = mg.tensor([3.0, 5.0], "float64", requires_grad=True, name="x")
+    y = x / 2
+    assert y.tolist() == [1.5, 2.5]
+    mg.ops.sum(y).backward()
+    assert x.grad.tolist() == [0.5, 0.5]
+    assert "scale(x, factor=0.5)" in mg.tape(mg.ops.sum(x / 2))
+    for wrong in (0, y, "2"):
+        with pytest.raises(mg.MicrogptError, match="divided by a number"):
+            x / wrong

@@ -6,6 +6,7 @@ import pytest
 
 from microgpt_core import ops
 from microgpt_core.components import Op, Unary, flat
+from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import ConfigurationError, ShapeError, UnknownNameError
 from microgpt_core.models.gpt import GPT
@@ -185,3 +186,10 @@ def test_a_hundred_thousand_tokens_are_no_limit() -> None:
     loss = BatchLoss(model).train([padded([[99_999, 0, 99_998]])])
     assert 0.0 < loss < 20.0
     assert model.wte.weight.grad.shape == (100_000, 1)
+
+
+def test_a_model_that_was_never_allocated_has_its_scopes() -> None:
+    model = GPT(vocab_size=7, block_size=4)
+    ids = tensor([[1, 2, 3]], "int32")
+    plan = plan_of(lambda tokens: model(tokens, tokens), ids, watch=["block.0.attention.q"])
+    assert list(plan.watched) == ["block.0.attention.q"]

@@ -52,6 +52,7 @@ TABLE = [
     Row("embedding", {"ids": [[0, 2, 2], [6, 1, 2]], "weight": (7, 5)}),
     Row("embedding", {"ids": [0], "weight": (1, 1)}),
     Row("attention", {"q": (2, 7, 6), "k": (2, 7, 6), "v": (2, 7, 6)}, {"n_head": 3}),
+    Row("attention", {"q": (1, 8, 4), "k": (1, 8, 4), "v": (1, 8, 4)}, {"n_head": 2}),
     Row("attention", {"q": (1, 1, 1), "k": (1, 1, 1), "v": (1, 1, 1)}, {"n_head": 1}),
     Row("attention", {"q": (2, 7, 5), "k": (2, 7, 5), "v": (2, 7, 5), "positions": PACKED}, {"n_head": 1}),
     Row("attention", {"q": (2, 2, 6), "k": (2, 7, 6), "v": (2, 7, 6), "start": [5, 2]}, {"n_head": 2}),

@@ -49,8 +49,7 @@ class Part:
             return result
         with scope(self.name):
             result = self.forward(*inputs)
-            if context.label is not None:
-                context.label(".".join(context.scope), result.value)
+            context.label(".".join(context.scope), result.value)
         return result
 
     def parts(self) -> Iterator[tuple[str, Part]]:
