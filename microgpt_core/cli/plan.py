@@ -13,6 +13,7 @@ from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.forecast import Forecast, forecast
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.run_folder import RESOLVED
 from microgpt_core.plugins.loader import load
 
 EXAMPLES = """\b
@@ -20,6 +21,7 @@ Examples:
   microgpt plan names
   microgpt plan names --explain --set model.n_layer=4
   microgpt plan ./mine.yaml --json > plan.json
+  microgpt plan runs/names-1                  the plan of a run that was made
 """
 
 
@@ -38,9 +40,10 @@ def command(
     plugins: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Show a training step of PIPELINE: its calls, their costs, how long each value lives, the memory it takes."""
+    """Show a training step of PIPELINE, or of the run in a folder: its calls, their costs, how long each value lives, the memory it takes."""
     registry = load(builtin, plugins)
-    settings = read_pipeline(pipeline, registry, overrides)
+    resolved = Path(pipeline) / RESOLVED
+    settings = read_pipeline(resolved if resolved.is_file() else pipeline, registry, overrides)
     run = Run(settings, registry, Path())
     found = forecast(settings, registry, vocab_size or run.tokenizer.vocab_size, run.batching)
     if as_json:

@@ -30,10 +30,15 @@ def train(run: Run) -> None:
         folder=run.folder,
         on_step=run.reporter.step,
         saved={"rng": run.rng.getstate()},
-        about={"run": run.pipeline.name},
+        about={"run": run.pipeline.name, "made by": made_by(run.registry)},
     )
     describe(run, trainer)
     run.result = trainer.train()
+
+
+def made_by(registry: Registry) -> str:
+    """The distributions whose components may be in a model, with their versions."""
+    return ", ".join(pack.origin for pack in registry.packs if pack.state == "ok")
 
 
 def update_op(pipeline: Pipeline, registry: Registry) -> Op:

@@ -119,6 +119,10 @@ def test_plan_shows_parameters_calls_and_memory() -> None:
     assert "first choice" not in result.stdout
 
 
+def test_plan_of_a_run_is_the_plan_of_its_pipeline(run_folder: str) -> None:
+    assert microgpt("plan", run_folder, "--json").stdout == microgpt("plan", "names", "--json").stdout
+
+
 def test_plan_json_adds_up() -> None:
     found = json.loads(microgpt("plan", "names", "--json").stdout)
     memory = found["memory"]

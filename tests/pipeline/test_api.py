@@ -40,6 +40,9 @@ def test_a_run_leaves_everything_in_its_folder() -> None:
     assert {f"checkpoints/step-000004/{name}" for name in checkpoint} <= found
     for folder in (run.folder / "model", *(run.folder / "checkpoints").iterdir()):
         verify_folder(folder)
+    about = json.loads((run.folder / "model" / "config.json").read_text(encoding="utf-8"))["about"]
+    assert about["run"] == "names"
+    assert about["made by"].startswith("microgpt-core")
     steps = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [s["step"] for s in steps] == [1, 2, 3, 4]
     assert ["val/loss" in s for s in steps] == [False, True, False, True]
