@@ -40,7 +40,9 @@ def command(
     plugins: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Show a training step of PIPELINE, or of the run in a folder: its calls, their costs, how long each value lives, the memory it takes."""
+    """Show a training step of PIPELINE, or of the run in a folder: its calls, their costs, how long each value
+    lives, and the memory that it takes.
+    """
     registry = load(builtin, plugins)
     resolved = Path(pipeline) / RESOLVED
     settings = read_pipeline(resolved if resolved.is_file() else pipeline, registry, overrides)
