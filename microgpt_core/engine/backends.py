@@ -54,10 +54,11 @@ class Kernels:
     backends: Sequence[Backend] = ()
     table: Mapping[str, Kernel] = field(default_factory=dict)  # "backend/op" -> kernel
     forced: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[Backend] = ()  # asked only where they are forced
 
     def __post_init__(self) -> None:
         self._order = [*(b for b in self.backends if not isinstance(b, Reference)), Reference()]
-        known = {b.name: b for b in self._order}
+        known = {b.name: b for b in (*self._order, *self.others)}
         for op, name in self.forced.items():
             if name not in known:
                 raise UnknownNameError("backend", name, known, f"It was forced for the op {op!r}")

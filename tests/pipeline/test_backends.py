@@ -83,3 +83,15 @@ def test_the_reference_alone_announces_nothing(pack: Path) -> None:
 def test_a_backend_that_was_named_must_be_able_to_run(pack: Path) -> None:
     with pytest.raises(ConfigurationError, match="'absent' can't run on this machine: no such machine"):
         run(pack, backend="loud/absent")
+
+
+def test_a_backend_named_for_one_op_gets_that_op_alone(pack: Path) -> None:
+    made, text = run(pack, backend="reference", kernels={"relu2": "loud/loud"})
+    assert "reference + loud" in text.splitlines()[0]
+    assert "not run by" not in text  # nobody else was to run on it
+    assert made.kernels.backends[0].name == "reference"
+
+
+def test_an_op_forced_onto_a_backend_without_its_kernel_is_refused(pack: Path) -> None:
+    with pytest.raises(ConfigurationError, match="linear.forward is forced onto a backend .* loud: has no kernel"):
+        run(pack, kernels={"linear": "loud/loud"})
