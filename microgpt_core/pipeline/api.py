@@ -9,6 +9,7 @@ from typing import Any
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.forecast import forecast
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.pipeline.run_folder import RESOLVED, choose_folder, find_run, make_folder, model_folder
@@ -34,10 +35,20 @@ def run(
     settings = read_pipeline(pipeline, registry, overrides)
     folder = choose_folder(settings.name, None if output is None else Path(output), force)
     made = Run(settings, registry, folder, reporter or Reporter())
-    _ = made.network  # what is wrong with the data shows here, before a folder is made
+    check(made)
     make_folder(folder, settings, registry)
     made.execute()
     return made
+
+
+def check(run: Run) -> None:
+    """Raise what a stage would raise only later, before a folder is made or a minute is spent."""
+    _ = run.network, run.batches.batch(0)  # what is wrong with the data
+    forecast(run.pipeline, run.registry, run.tokenizer.vocab_size, run.batching)  # an op that its backend can't run
+    if "evaluate" in run.pipeline.stages and not run.validation:
+        raise ConfigurationError(
+            "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave it out"
+        )
 
 
 def load(model: str | Path, plugins: Iterable[str | Path] = ()) -> LanguageModel:

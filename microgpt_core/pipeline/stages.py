@@ -5,7 +5,6 @@ from math import exp, log
 from random import Random
 
 from microgpt_core.components import Op
-from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.run import Run
 from microgpt_core.pipeline.run_folder import write
 from microgpt_core.pipeline.settings import Pipeline
@@ -64,11 +63,7 @@ def describe(run: Run, trainer: Trainer) -> None:
 
 
 def evaluate(run: Run) -> None:
-    """The loss on the validation text, into `evaluation.json`."""
-    if not run.validation:
-        raise ConfigurationError(
-            "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave it out"
-        )
+    """The loss on the validation text (there is some: `api.check`), into `evaluation.json`."""
     loss = BatchLoss(run.network, kernels=run.kernels).evaluate(run.validation)
     run.evaluation = {"loss": loss, "perplexity": exp(loss), "guessing": log(run.tokenizer.vocab_size)}
     write(run.folder / "evaluation.json", json.dumps(run.evaluation, indent=2) + "\n")

@@ -125,6 +125,7 @@ def test_one_long_text_is_read_in_windows_unless_told_otherwise(tmp_path: Path) 
 def test_evaluate_without_held_out_text_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match="dataset.validation"):
         short(overrides={"dataset.validation": 0.0})
+    assert not Path("runs").exists()  # it is said before training, not after
 
 
 class Recorder(Reporter):

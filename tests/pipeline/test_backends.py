@@ -95,3 +95,4 @@ def test_a_backend_named_for_one_op_gets_that_op_alone(pack: Path) -> None:
 def test_an_op_forced_onto_a_backend_without_its_kernel_is_refused(pack: Path) -> None:
     with pytest.raises(ConfigurationError, match="linear.forward is forced onto a backend .* loud: has no kernel"):
         run(pack, kernels={"linear": "loud/loud"})
+    assert not Path("runs").exists()
