@@ -5,6 +5,7 @@ from microgpt_core.components.arithmetic import columns, divide, dot, exp, log, 
 from microgpt_core.components.backend import Backend, Kernel
 from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new_buffer, rows, stretches, write
 from microgpt_core.components.op import Cost, Op, Shapes, show_shape
+from microgpt_core.components.philox import philox
 from microgpt_core.components.signature import Signature
 from microgpt_core.components.slot import SLOTS, check_slot, fits_slot
 from microgpt_core.components.text import IGNORED, Dataset, Tokenizer
@@ -15,5 +16,5 @@ __all__ = [
     "IGNORED",
     "Analyzer", "Backend", "Buffer", "Cost", "Dataset", "Kernel", "Op", "Optimizer", "SLOTS", "Schedule", "Shape",
     "Shapes", "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp",
-    "fits_slot", "flat", "log", "new_buffer", "products", "rows", "show_shape", "sqrt", "stretches", "write",
+    "fits_slot", "flat", "log", "new_buffer", "philox", "products", "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from microgpt_core.errors import ConfigurationError, ShapeError
 
 # A question mark: the op may take it or not. `...`: further optional inputs are welcome.
 SLOTS = {
-    "activation": ("x",),
+    "activation": ("x", "gate?"),
     "norm": ("x", "weight?", "bias?"),
     "attention": ("q", "k", "v", "..."),
     "loss": ("logits", "targets", "..."),
@@ -33,9 +33,9 @@ def keeps_shape(op: Op) -> bool:
     """Whether the output is shaped like the first input. An op that needs an attribute to tell doesn't fit anyway."""
     if any(default is REQUIRED for default in op.signature.attributes.values()):
         return False
-    gains = [SAMPLE[-1:]] * (len(op.signature.inputs) - 1)
+    shapes = [SAMPLE if name in ("x", "gate") else SAMPLE[-1:] for name in op.signature.inputs]
     try:
-        return op.shapes(SAMPLE, *gains, **op.signature.attributes)[op.signature.outputs[0]] == SAMPLE
+        return op.shapes(*shapes, **op.signature.attributes)[op.signature.outputs[0]] == SAMPLE
     except ShapeError:
         return False
 

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 from microgpt_core.components import Op
 from microgpt_core.components.buffer import FORMATS, ITEM_BYTES, Buffer
-from microgpt_core.components.slot import SLOTS, check_slot, fits_slot
+from microgpt_core.components.slot import check_slot, fits_slot
 from microgpt_core.engine.region import aligned, allocate_together
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
-from microgpt_core.errors import ConfigurationError, UnknownNameError, require
+from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.models.parts.attention import Cache
 from microgpt_core.models.parts.part import Parameter, Part
 from microgpt_core.ops import OPS
@@ -37,12 +37,20 @@ class Model(Part):
     vocab_size: int
     block_size: int
 
-    def forward(self, tokens: Tensor, positions: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, positions: Tensor, caches: Sequence[Cache] | None = None, noise: Tensor | None = None
+    ) -> Tensor:
         """Logits (B, T, V) of tokens (B, T), each at its position (B, T) in its document.
 
-        Causal: what comes after a token changes nothing in its logits.
+        Causal: what comes after a token changes nothing in its logits. `noise`, [seed, step, row offset], comes in
+        training and only where `noisy` is true: chance is a function of it.
         """
         raise NotImplementedError
+
+    @property
+    def noisy(self) -> bool:
+        """Whether training draws chance, as dropout does."""
+        return False
 
     def caches(self, start: Tensor, rows: int) -> list[Cache]:
         """A cache for each layer: `rows` tokens for each of start's sequences, the next going to start.
@@ -61,8 +69,6 @@ class Model(Part):
         if not isinstance(op, Op):
             raise ConfigurationError(f"{field}: found {op!r}, allowed: an op or its name, such as 'relu2'")
         check_slot(op, slot)
-        needed = [n for n in op.signature.inputs if n not in op.signature.optional and n not in SLOTS[slot]]
-        require(not needed, field, f"{op!r}, which needs {' and '.join(needed)}", "an op that does without")
         return op
 
     def __call__(self, *inputs: Any) -> Tensor:

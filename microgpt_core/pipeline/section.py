@@ -55,7 +55,7 @@ def fill_preset(document: Document, section: Section) -> None:
     """`model: {preset: NAME}` gives what the section doesn't give itself."""
     preset = section.given.pop("preset", None) if section.name == "model" else None
     if isinstance(preset, str) and preset in PRESETS:
-        section.given = PRESETS[preset] | section.given
+        section.given = PRESETS[preset].fields | section.given
     elif preset is not None:
         document.problem(("model", "preset"), str(UnknownNameError("preset", str(preset), PRESETS)))
 

@@ -87,9 +87,10 @@ def test_a_base_class_of_ones_own_may_stay_abstract() -> None:
     assert "signature" not in vars(half)
 
 
+SHAPED = {"relu", "relu2", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softmax"}  # x in, its like out
 FITS = {
-    "activation": {"relu", "relu2", "softmax"},
-    "norm": {"relu", "relu2", "softmax", "rmsnorm"},
+    "activation": SHAPED | {"swiglu"},
+    "norm": SHAPED | {"rmsnorm", "layernorm"},
     "attention": {"attention"},
     "loss": {"cross_entropy"},
 }
@@ -101,7 +102,7 @@ def test_the_core_ops_that_fit_a_slot(slot: str) -> None:
 
 
 def test_a_misfit_is_told_with_both_signatures() -> None:
-    said = r"'linear' doesn't fit the slot 'activation': it is linear\(x, weight, bias\?\), .* activation\(x\)"
+    said = r"'linear' doesn't fit the slot 'activation': it is linear\(x, weight, bias\?\), .* activation\(x, gate\?\)"
     with pytest.raises(ConfigurationError, match=said):
         check_slot(OPS["linear"], "activation")
     check_slot(OPS["relu"], "activation")

@@ -2,12 +2,16 @@
 
 import importlib.util
 import random
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from microgpt_core import ops
+from microgpt_core.components import write
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.models.gpt import GPT
+from microgpt_core.models.presets import PRESETS
 from microgpt_core.text.batch import Batch, packed, padded, windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.optimizers import SGD, AdamW
@@ -23,6 +27,7 @@ SIZES = {
     "heads of one number": GPT(vocab_size=5, block_size=12, n_layer=1, n_head=3, n_embd=3, mlp_ratio=2),
     "odd": GPT(vocab_size=11, block_size=12, n_layer=3, n_head=3, n_embd=15, mlp_ratio=3),
     "golden e16": GPT(vocab_size=27, block_size=12, n_layer=1, n_head=4, n_embd=16),
+    "family": GPT(vocab_size=11, block_size=12, n_layer=2, n_head=4, n_embd=16, mlp_ratio=2),
     "more vocabulary than width": GPT(vocab_size=70, block_size=12, n_layer=2, n_head=2, n_embd=8),
 }
 STD = 0.3  # so large that no part of the model is nearly linear
@@ -50,10 +55,15 @@ def make_batch(kind: str, vocab_size: int) -> Batch:
 BATCHES = ("one token", "one row", "padded rows, ignored targets", "packed documents", "windows")
 
 
-def lively(size: str, precision: str) -> GPT:
-    model = GPT(**{**SIZES[size].config(), "init_std": STD, "init_output_std": STD})
+def lively(size: str, precision: str, **fields) -> GPT:
+    """A model in which nothing is small, nothing 0 and nothing 1."""
+    model = GPT(**{**SIZES[size].config(), "init_std": STD, "init_output_std": STD, **fields})
     model.allocate(precision)
-    model.initialise(random.Random(7))
+    rng = random.Random(7)
+    model.initialise(rng)
+    for p in model.parameters():
+        if p.std is None:  # gains and biases
+            write(p.data, [rng.gauss(p.mean, STD) for _ in range(p.value.size)])
     return model
 
 
@@ -70,7 +80,7 @@ def torch_loss(model: GPT, weights: "dict[str, torch.Tensor]", batch: Batch, smo
     tokens, targets, positions = (
         torch.tensor(list(x)).reshape(batch.shape) for x in (batch.tokens, batch.targets, batch.positions)
     )
-    z = oracle.logits(weights, tokens, positions, model.n_layer, model.n_head)
+    z = oracle.Twin(model.config(), weights).logits(tokens, positions)
     return z, oracle.mean_loss(z, targets, smoothing)
 
 
@@ -106,6 +116,98 @@ def test_float64_agrees_to_1e_10(size: str, batch: str, smoothing: float) -> Non
     check(model, make_batch(batch, model.vocab_size), smoothing, absolute_error, 1e-10)
 
 
+FAMILY = {
+    "activation": ("relu2", "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "swiglu"),
+    "norm": ("rmsnorm", "layernorm"),
+    "norm_weight": (False, True),
+    "norm_bias": (False, True),
+    "norm_eps": (None, 0.01),
+    "norm_placement": ("pre", "post"),
+    "embedding_norm": (True, False),
+    "final_norm": (False, True),
+    "position": ("learned", "rope", "sinusoidal", "none"),
+    "rope_theta": (10000.0, 50.0),
+    "n_kv_head": (None, 1, 2),
+    "window": (None, 1, 5),
+    "bias": (False, True),
+    "tie_weights": (False, True),
+    "n_hidden": (None, 5),
+}
+SENSELESS = {  # rmsnorm has no bias
+    (("norm", "rmsnorm"), ("norm_bias", True)),
+}
+
+
+def sensible(fields: dict[str, object]) -> bool:
+    return not any(all(fields[name] == value for name, value in pair) for pair in SENSELESS)
+
+
+def pairs(fields: dict[str, object]) -> set[frozenset]:
+    return {frozenset(pair) for pair in combinations(fields.items(), 2)}
+
+
+def every_pair() -> list[dict[str, object]]:
+    """Members of the family so that each two values of two fields that go together come together in one of them."""
+    rng, found = random.Random(1), []
+    wanted = {
+        frozenset([(a, x), (b, y)])
+        for a, b in combinations(FAMILY, 2)
+        for x in FAMILY[a]
+        for y in FAMILY[b]
+        if ((a, x), (b, y)) not in SENSELESS
+    }
+    while wanted:
+        first = min(wanted, key=lambda pair: sorted(map(str, pair)))
+        tries = [{name: rng.choice(values) for name, values in FAMILY.items()} | dict(first) for _ in range(50)]
+        best = max(filter(sensible, tries), key=lambda fields: len(pairs(fields) & wanted))
+        wanted -= pairs(best)
+        found.append(best)
+    return found
+
+
+MEMBERS = every_pair()
+SMALL = {
+    "n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 16, "block_size": 12, "n_hidden": None,
+    "init_std": STD, "init_output_std": STD,
+}  # fmt: skip
+
+
+def member_id(fields: dict[str, object]) -> str:
+    return "-".join(str(value) for value in fields.values())
+
+
+@pytest.mark.parametrize("fields", MEMBERS, ids=member_id)
+def test_the_family_agrees_to_1e_10(fields: dict[str, object]) -> None:
+    model = lively("family", "float64", **fields)
+    for batch in ("padded rows, ignored targets", "packed documents"):
+        check(model, make_batch(batch, model.vocab_size), 0.0, absolute_error, 1e-10)
+        ops.zero(model.gradients)
+
+
+@pytest.mark.parametrize("fields", MEMBERS, ids=member_id)
+def test_the_family_in_float32_agrees_to_1e_5_of_a_rows_largest_element(fields: dict[str, object]) -> None:
+    model = lively("family", "float32", **fields)
+    check(model, make_batch("packed documents", model.vocab_size), 0.0, row_error, 1e-5)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_made_small_agree_to_1e_10(preset: str) -> None:
+    model = lively("family", "float64", **PRESETS[preset].fields | SMALL)
+    check(model, make_batch("packed documents", model.vocab_size), 0.0, absolute_error, 1e-10)
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"norm_eps": 0.02}, {"window": 4}, {"rope_theta": 60.0}, {"activation": "gelu_tanh"}]
+)
+def test_the_family_s_comparison_sees_a_wrong_field(mistake: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"norm_eps": 0.01, "window": 5, "position": "rope", "rope_theta": 50.0, "activation": "gelu"}
+    model = lively("family", "float64", **fields)
+    theirs = model.config() | mistake
+    monkeypatch.setattr(model, "config", lambda: theirs)
+    with pytest.raises(AssertionError):
+        check(model, make_batch("packed documents", model.vocab_size), 0.0, absolute_error, 1e-10)
+
+
 # With a single token or a single channel, the gradient of a row is one product of numbers that may nearly cancel,
 # and so has no large element to be measured by.
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -121,9 +223,11 @@ def test_the_comparison_sees_a_planted_mistake(mistake: str, monkeypatch: pytest
     model = lively("odd", "float64")
     batch = make_batch("packed documents", model.vocab_size)
     if mistake == "epsilon":
-        monkeypatch.setattr(oracle, "normalised", lambda x: x * torch.rsqrt((x**2).mean(-1, keepdim=True) + 1.1e-5))
+        monkeypatch.setattr(
+            oracle, "normalised", lambda x, eps: x * torch.rsqrt((x**2).mean(-1, keepdim=True) + 1.1e-5)
+        )
     elif mistake == "positions":
-        causal = lambda positions: torch.ones(positions.shape[1], positions.shape[1]).tril().bool()[None]  # noqa: E731
+        causal = lambda positions, window: torch.ones(positions.shape[1], positions.shape[1]).tril().bool()[None]  # noqa: E731
         monkeypatch.setattr(oracle, "visible", causal)
     else:
         monkeypatch.setattr(oracle, "mean_loss", lambda z, targets, smoothing: z.logsumexp(-1).mean())

@@ -35,7 +35,7 @@ class TwoInputs(Op):
 
 
 class Gained(Op):
-    """Fits the slot, but a GPT has no gains to give."""
+    """Fits the slot where there are gains."""
 
     def shapes(self, x, weight):
         return {"out": x}
@@ -102,7 +102,7 @@ def test_parameters_are_drawn_in_the_order_of_the_one_page_program() -> None:
 
 
 def test_the_preset_is_the_one_page_program() -> None:
-    model = GPT(vocab_size=27, **PRESETS["microgpt"])
+    model = GPT(vocab_size=27, **PRESETS["microgpt"].fields)
     assert (model.block_size, model.n_layer, model.n_head, model.n_embd, model.mlp_ratio) == (8, 1, 4, 16, 4)
     assert (model.activation, model.norm, model.init_std, model.init_output_std) == ("relu2", "rmsnorm", 0.02, 0.0)
 
@@ -124,19 +124,25 @@ def test_a_norm_is_an_op_too() -> None:
 
 
 def test_an_unknown_activation_is_told_its_nearest_name() -> None:
-    with pytest.raises(UnknownNameError, match=r"'relu_2' \(did you mean 'relu2'\?\); known: relu, relu2"):
+    with pytest.raises(
+        UnknownNameError, match=r"'relu_2' \(did you mean 'relu2'\?\); known: gelu, gelu_tanh, relu, relu2"
+    ):
         made(activation="relu_2")
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("activation", TwoInputs(), r"two_inputs\(x, y\), the slot takes activation\(x\)"),
+        ("activation", TwoInputs(), r"two_inputs\(x, y\), the slot takes activation\(x, gate\?\)"),
         ("activation", "cross_entropy", r"'cross_entropy' doesn't fit the slot 'activation'"),
         ("norm", "linear", "'linear' doesn't fit the slot 'norm'"),
-        ("norm", Gained(), r"norm: found gained\(x, weight\), which needs weight, allowed: an op that does without"),
+        (
+            "norm",
+            Gained(),
+            r"norm: found gained\(x, weight\), which needs weight, allowed: norm_weight and norm_bias: true",
+        ),
         ("activation", "scale", "'scale' doesn't fit the slot 'activation'"),
-        ("activation", "mean", r"mean\(x\), the slot takes activation\(x\) with one .*shaped like x"),
+        ("activation", "mean", r"mean\(x\), the slot takes activation\(x, gate\?\) with one .*shaped like x"),
         ("activation", Softsign, "found <class .*>, allowed: an op or its name"),
         ("norm", 5, "norm: found 5, allowed: an op or its name"),
     ],

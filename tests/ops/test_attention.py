@@ -1,6 +1,7 @@
 """Attention: who sees whom, and that a cache changes no bit."""
 
 import math
+import tracemalloc
 from random import Random
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from microgpt_core import ops
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.errors import DataError
+from microgpt_core.ops.attention import TILE
 
 
 def drawn(rng: Random, *shape: int, grad: bool = False) -> Tensor:
@@ -38,6 +40,88 @@ def test_equals_the_textbook() -> None:
     for b in range(2):
         expected = textbook(q.tolist()[b], k.tolist()[b], v.tolist()[b], 3)
         assert [x for row in found[b] for x in row] == pytest.approx([x for row in expected for x in row], abs=1e-12)
+
+
+LONG = 2 * TILE + 5
+
+
+@pytest.mark.parametrize("length", [1, TILE - 1, TILE, TILE + 1, 512])
+def test_tiles_equal_the_textbook(length: int) -> None:
+    rng = Random(4)
+    q, k, v = (drawn(rng, 1, length, 2) for _ in range(3))
+    found, expected = (
+        ops.attention(q, k, v, n_head=2).tolist()[0],
+        textbook(q.tolist()[0], k.tolist()[0], v.tolist()[0], 2),
+    )
+    assert [x for row in found for x in row] == pytest.approx([x for row in expected for x in row], abs=1e-12)
+
+
+def test_memory_grows_with_the_length_not_with_its_square() -> None:
+    """What a backward pass needs beside its arguments, at 2048 tokens and at twice as many."""
+    rng, peaks = Random(5), []
+    for length in (1024, 2048):
+        q, k, v = (drawn(rng, 1, length, 1, grad=True) for _ in range(3))
+        loss = ops.sum(ops.attention(q, k, v, n_head=1, window=3 * TILE))
+        tracemalloc.start()
+        loss.backward()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.2 * peaks[0]
+
+
+@pytest.mark.parametrize("n_kv_head", [1, 2])
+@pytest.mark.parametrize("length", [7, LONG])
+def test_grouped_heads_equal_repeated_ones(n_kv_head: int, length: int) -> None:
+    rng, width, n_head = Random(6), 2, 4
+    q, k, v = drawn(rng, 1, length, 8, grad=True), *(drawn(rng, 1, length, 2 * n_kv_head, grad=True) for _ in "kv")
+
+    def repeated(x: Tensor) -> Tensor:
+        places = [h * width + i for h in range(n_kv_head) for _ in range(n_head // n_kv_head) for i in range(width)]
+        every = [[row[place] for place in places] for row in x.tolist()[0]]
+        return tensor([every], "float64", requires_grad=True)
+
+    wide_q, wide_k, wide_v = tensor(q.tolist(), "float64", requires_grad=True), repeated(k), repeated(v)
+    weights = drawn(rng, 1, length, 8)
+    for x in ((q, k, v), (wide_q, wide_k, wide_v)):
+        ops.sum(ops.attention(*x, n_head=n_head) * weights).backward()
+    assert ops.attention(q, k, v, n_head=4).tolist() == ops.attention(wide_q, wide_k, wide_v, n_head=4).tolist()
+    assert q.grad.tolist() == wide_q.grad.tolist()
+    for narrow, wide in ((k, wide_k), (v, wide_v)):
+        group = n_head // n_kv_head
+        summed = [
+            [
+                math.fsum(row[(h * group + g) * width + i] for g in range(group))
+                for h in range(n_kv_head)
+                for i in range(width)
+            ]
+            for row in wide.grad.tolist()[0]
+        ]
+        flat_found = [x for row in narrow.grad.tolist()[0] for x in row]
+        assert flat_found == pytest.approx([x for row in summed for x in row], abs=1e-12)
+
+
+@pytest.mark.parametrize("window", [1, 3, TILE, TILE + 7])
+def test_a_window_sees_the_last_rows_alone(window: int) -> None:
+    """Numbers beyond the window may be anything; with the numbers in it alone the result is the same."""
+    rng = Random(7)
+    q, k, v = (drawn(rng, 1, LONG, 2) for _ in range(3))
+    found = ops.attention(q, k, v, n_head=1, window=window).tolist()[0]
+    for t in (0, 1, window - 1, window, LONG - 1):
+        first = max(0, t + 1 - window)
+        rows = slice(first, t + 1)
+        alone = textbook(q.tolist()[0][rows], k.tolist()[0][rows], v.tolist()[0][rows], 1)[-1]
+        assert found[t] == pytest.approx(alone, abs=1e-12)
+    assert ops.attention(q, k, v, n_head=1, window=LONG).tolist() == ops.attention(q, k, v, n_head=1).tolist()
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_a_cached_row_equals_a_batched_one_to_the_bit(window: int | None) -> None:
+    rng = Random(8)
+    q, k, v = (drawn(rng, 1, LONG, 4) for _ in range(3))
+    whole = ops.attention(q, k, v, n_head=2, window=window).tolist()[0]
+    for t in (0, 5, TILE - 1, TILE, LONG - 1):
+        row, start = tensor([[q.tolist()[0][t]]], "float64"), tensor([t], "int32")
+        assert ops.attention(row, k, v, start=start, n_head=2, window=window).tolist()[0][0] == whole[t]
 
 
 def test_the_future_changes_nothing() -> None:

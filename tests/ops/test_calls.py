@@ -16,6 +16,7 @@ def zeros(*shape: int, dtype: str = "float64") -> Tensor:
 
 
 X, IDS, ONES = zeros(3, 5), tensor([0, 1, 2], "int32"), (zeros(1),) * 3
+PLACES = tensor([[0, 1]], "int32")
 WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], type[MicrogptError], str]] = [
     (ops.add, (X, zeros(3)), {}, ShapeError, r"add: b has shape \(3,\), expected \(3, 5\) or its last axes"),
     (ops.sub, (X, zeros(5)), {}, ShapeError, r"sub: b has shape \(5,\), expected \(3, 5\)"),
@@ -33,7 +34,17 @@ WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], type[MicrogptError], str
     (ops.attention, (zeros(1, 2, 4), zeros(1, 3, 4), zeros(1, 3, 4)), {"n_head": 2}, ShapeError, "needs start"),
     (ops.attention, (X, X, X), {"n_head": 1}, ShapeError, r"q has shape \(3, 5\), expected \(B, T, C\)"),
     (ops.attention, (zeros(1, 2, 4),) * 3, {"n_head": 0}, ShapeError, "4 must be divisible by n_head = 0"),
-    (ops.attention, (zeros(1, 2, 4), zeros(1, 2, 3), X), {"n_head": 2}, ShapeError, r"k .* expected \(1, S, 4\)"),
+    (ops.attention, (zeros(1, 2, 4), X, X), {"n_head": 2}, ShapeError, r"k .* expected \(1, S, C of k\)"),
+    (ops.attention, (zeros(1, 2, 4), *(zeros(1, 2, 3),) * 2), {"n_head": 2}, ShapeError, "3 wide, .* of 2 in q: 2, 4"),
+    (ops.attention, (zeros(1, 2, 9), *(zeros(1, 2, 6),) * 2), {"n_head": 3}, ShapeError, "6 wide, .* of 3 in q: 3, 9"),
+    (ops.attention, (zeros(1, 2, 4),) * 3, {"n_head": 2, "window": 0}, ShapeError, "window is 0, allowed: 1 or more"),
+    (ops.layernorm, (X, None, zeros(3)), {}, ShapeError, r"layernorm: bias has shape \(3,\), expected \(5,\)"),
+    (ops.swiglu, (X, zeros(3)), {}, ShapeError, r"swiglu: gate has shape \(3,\), expected \(3, 5\)"),
+    (ops.rope, (zeros(1, 2, 6), PLACES), {"n_head": 2}, ShapeError, "6 must be divisible by 2 n_head = 4"),
+    (ops.rope, (zeros(1, 3, 4), PLACES), {"n_head": 2}, ShapeError, r"positions has .* expected \(1, 3\)"),
+    (ops.sinusoidal, (zeros(1, 3, 4), PLACES), {}, ShapeError, r"positions has .* expected \(1, 3\)"),
+    (ops.dropout, (X, PLACES), {"p": 0.1}, ShapeError, r"noise has shape \(1, 2\), expected \(3,\)"),
+    (ops.dropout, (X, IDS), {"p": 1.0}, ShapeError, "p is 1.0, allowed: 0 to 1, without 1"),
     (ops.attention, (zeros(1, 2, 4), zeros(1, 2, 4), X), {"n_head": 2}, ShapeError, r"v .* expected \(1, 2, 4\)"),
     (ops.cache_write, (zeros(1, 9, 4), X, IDS), {}, ShapeError, r"x has shape \(3, 5\), expected \(B, T, C\)"),
     (ops.cache_write, (X, zeros(1, 2, 4), IDS), {}, ShapeError, r"cache has .* expected \(1, S, 4\)"),
@@ -69,7 +80,22 @@ def test_a_wrong_call_names_op_argument_expected_and_found(
         ("linear", ((2, 3, 5), (7, 5), None), {}, {"forward": 420, "d_x": 420, "d_weight": 420}),
         ("matmul", ((3, 5), (5, 7)), {}, {"forward": 210, "d_a": 210, "d_b": 210}),
         # six pairs of query and key: 2 * 4 for the score, as much for the mix, and per head 4 for the softmax
-        ("attention", ((1, 3, 4), (1, 3, 4), (1, 3, 4), None, None), {"n_head": 2}, {"forward": 6 * (16 + 8)}),
+        (
+            "attention",
+            ((1, 3, 4), (1, 3, 4), (1, 3, 4), None, None),
+            {"n_head": 2, "window": None},
+            {"forward": 6 * (16 + 8)},
+        ),
+        # a window of two leaves five pairs
+        (
+            "attention",
+            ((1, 3, 4), (1, 3, 4), (1, 3, 4), None, None),
+            {"n_head": 2, "window": 2},
+            {"forward": 5 * (16 + 8)},
+        ),
+        ("layernorm", ((3, 5), (5,), None), {"eps": 1e-5}, {"forward": 90}),
+        ("swiglu", ((3, 5), (3, 5)), {}, {"forward": 90}),
+        ("rope", ((1, 3, 4), (1, 3)), {"n_head": 2, "theta": 1e4}, {"forward": 36}),
         ("add", ((3, 5), (5,)), {}, {"forward": 15}),
         ("embedding", ((3,), (7, 5)), {}, {"forward": 0, "backward": 15, "touched": {"weight": 15}}),
         ("rmsnorm", ((3, 5), None), {"eps": 1e-5}, {"forward": 45}),

@@ -64,7 +64,7 @@ def test_values_come_in_the_types_of_the_fields(registry: Registry, tmp_path: Pa
 
 def test_a_preset_fills_in_what_the_section_does_not_say(registry: Registry, tmp_path: Path) -> None:
     pipeline = read("model: {preset: microgpt, n_layer: 3}", registry, tmp_path)
-    assert pipeline.model.fields == PRESETS["microgpt"] | {"n_layer": 3}
+    assert pipeline.model.fields == PRESETS["microgpt"].fields | {"n_layer": 3}
 
 
 @pytest.mark.parametrize(

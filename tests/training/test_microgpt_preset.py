@@ -51,7 +51,7 @@ class Preset:
         settings = TrainSettings(
             max_steps=MAX_STEPS, batch_size=1, shuffle="once", grad_clip=None, eval_interval=0, restore_best=False
         )
-        self.model = GPT(vocab_size=self.tokenizer.vocab_size, **PRESETS["microgpt"] | fields)
+        self.model = GPT(vocab_size=self.tokenizer.vocab_size, **PRESETS["microgpt"].fields | fields)
         batches = Batches(
             encode_documents(self.tokenizer, documents), batch_size=1, block_size=8, seed=42, rng=self.rng,
             shuffle="once", bos=self.tokenizer.bos,

@@ -46,7 +46,7 @@ folder = Path({folder!r})
 names, rng = Names(), random.Random(42)
 documents, held_out = list(names.documents("train")), list(names.documents("validation"))[:20]
 tokenizer = Char().train(documents)
-model = GPT(vocab_size=tokenizer.vocab_size, **PRESETS["microgpt"])
+model = GPT(vocab_size=tokenizer.vocab_size, **PRESETS["microgpt"].fields)
 settings = TrainSettings(max_steps=30, batch_size=1, grad_clip=None, eval_interval=15, shuffle="once")
 ids, held_out = encode_documents(tokenizer, documents), encode_documents(tokenizer, held_out)
 batches = Batches(ids, batch_size=1, block_size=8, seed=42, rng=rng, shuffle="once", bos=tokenizer.bos)

@@ -1,9 +1,15 @@
-"""Causal self-attention: every token asks (q) what the tokens before it offer (k) and takes their v."""
+"""Causal self-attention: every token asks (q) what the tokens before it offer (k) and takes their v.
+
+With fewer heads of k and v than of q, several questions share an offer: less to compute, and a smaller cache.
+"""
 
 from typing import NamedTuple
 
 from microgpt_core import ops
+from microgpt_core.components import Op
+from microgpt_core.components.signature import REQUIRED
 from microgpt_core.engine.tensor import Tensor
+from microgpt_core.errors import require
 from microgpt_core.models.parts.linear import Linear
 from microgpt_core.models.parts.part import Part
 
@@ -11,23 +17,51 @@ from microgpt_core.models.parts.part import Part
 class Cache(NamedTuple):
     """The keys and values of tokens already read, and the row at which the next ones go."""
 
-    keys: Tensor  # (B, S, C)
-    values: Tensor  # (B, S, C)
+    keys: Tensor  # (B, S, C of k)
+    values: Tensor  # (B, S, C of k)
     start: Tensor  # (B,)
 
 
 class SelfAttention(Part):
-    def __init__(self, n_embd: int, n_head: int, std: float, output_std: float) -> None:
-        self.n_head = n_head
-        self.q = Linear(n_embd, n_embd, std)
-        self.k = Linear(n_embd, n_embd, std)
-        self.v = Linear(n_embd, n_embd, std)
-        self.o = Linear(n_embd, n_embd, output_std)
+    def __init__(
+        self,
+        n_embd: int,
+        n_head: int,
+        std: float,
+        output_std: float,
+        *,
+        op: Op = ops.attention,
+        n_kv_head: int | None = None,
+        window: int | None = None,
+        rope_theta: float | None = None,
+        bias: bool = False,
+    ) -> None:
+        self.op, self.n_head, self.n_kv_head, self.rope_theta = op, n_head, n_kv_head or n_head, rope_theta
+        self.kv_width = n_embd // n_head * self.n_kv_head
+        self.settings = {"n_head": n_head} | ({} if window is None else {"window": window})
+        unknown = [n for n in self.settings if n not in op.signature.attributes]
+        require(not unknown, "attention", f"{op!r}, which takes no {' and '.join(unknown)}", "an op that does")
+        lacking = [n for n, value in op.signature.attributes.items() if value is REQUIRED and n not in self.settings]
+        require(not lacking, "attention", f"{op!r}, which needs {' and '.join(lacking)}", "an op that does without")
+        self.q = Linear(n_embd, n_embd, std, bias)
+        self.k = Linear(n_embd, self.kv_width, std, bias)
+        self.v = Linear(n_embd, self.kv_width, std, bias)
+        self.o = Linear(n_embd, n_embd, output_std, bias)
 
     def forward(self, x: Tensor, positions: Tensor, cache: Cache | None) -> Tensor:  # x (B, T, C), positions (B, T)
         q, k, v, start = self.q(x), self.k(x), self.v(x), None
+        if self.rope_theta is not None:
+            q = ops.rope(q, positions, n_head=self.n_head, theta=self.rope_theta)
+            k = ops.rope(k, positions, n_head=self.n_kv_head, theta=self.rope_theta)
         if cache is not None:
             ops.cache_write(cache.keys, k, cache.start)
             ops.cache_write(cache.values, v, cache.start)
             k, v, start = cache
-        return self.o(ops.attention(q, k, v, positions, start, n_head=self.n_head))
+        where = {"positions": positions, "start": start}
+        taken = {name: t for name, t in where.items() if name in self.op.signature.inputs}
+        return self.o(self.op(q, k, v, **taken, **self.settings))
+
+    @property
+    def can_cache(self) -> bool:
+        """Whether the op can be told where q begins in longer k and v."""
+        return "start" in self.op.signature.inputs

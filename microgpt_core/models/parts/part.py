@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from microgpt_core.components.buffer import Shape, flat, write
+from microgpt_core.components.buffer import Shape, write
 from microgpt_core.engine.context import context, scope
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
@@ -17,7 +17,7 @@ class Parameter(Tensor):
 
     __slots__ = ("std", "mean", "decay")
 
-    def __init__(self, shape: Shape, std: float = 0.0, mean: float = 0.0, decay: bool = True) -> None:
+    def __init__(self, shape: Shape, std: float | None = None, mean: float = 0.0, decay: bool = True) -> None:
         super().__init__(Value(shape, "f", persistent=True), requires_grad=True)
         self.std, self.mean, self.decay = std, mean, decay
 
@@ -26,8 +26,9 @@ class Parameter(Tensor):
         return self.value.name
 
     def initialise(self, rng: random.Random) -> None:
-        """Draw every number from a normal distribution, row by row; a std of 0 draws too, and adds nothing."""
-        write(self.data, [rng.gauss(self.mean, self.std) for _ in range(len(flat(self.data)))])
+        """Draw every number from a normal distribution, row by row; without `std` each is the mean, and none drawn."""
+        n, mean, std = self.value.size, self.mean, self.std
+        write(self.data, [mean] * n if std is None else [rng.gauss(mean, std) for _ in range(n)])
 
 
 class Part:
@@ -60,17 +61,16 @@ class Part:
             elif isinstance(value, list):
                 yield from ((f"{name}.{i}", part) for i, part in enumerate(value) if isinstance(part, Part))
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Every parameter in it, its own first."""
-        yield from (value for value in vars(self).values() if isinstance(value, Parameter))
-        for _, part in self.parts():
-            yield from part.parameters()
+    def parameters(self) -> list[Parameter]:
+        """Every parameter in it, its own first; one that two parts share comes once."""
+        own = [value for value in vars(self).values() if isinstance(value, Parameter)]
+        return list(dict.fromkeys([*own, *(p for _, part in self.parts() for p in part.parameters())]))
 
     def name_parts(self, path: str = "") -> None:
-        """Tell every part and parameter below what it is called."""
+        """Tell every part and parameter below what it is called: a shared parameter as in its first part."""
+        for name, part in reversed(list(self.parts())):
+            part.name = name
+            part.name_parts(f"{path}{name}.")
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
                 value.value.name = f"{path}{name}"
-        for name, part in self.parts():
-            part.name = name
-            part.name_parts(f"{path}{name}.")
