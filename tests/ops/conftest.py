@@ -73,7 +73,7 @@ TABLE = [
     Row("attention", {"q": (2, 2, 6), "k": (2, 7, 6), "v": (2, 7, 6), "start": [5, 2]}, {"n_head": 2}),
     Row("attention", {"q": (1, 5, 12), "k": (1, 5, 6), "v": (1, 5, 6)}, {"n_head": 4}),
     Row("attention", {"q": (2, 7, 6), "k": (2, 7, 2), "v": (2, 7, 2), "positions": PACKED}, {"n_head": 3, "window": 3}),
-    Row("attention", {"q": (1, 67, 4), "k": (1, 67, 2), "v": (1, 67, 2)}, {"n_head": 2, "window": 65}),
+    Row("attention", {"q": (1, 67, 2), "k": (1, 67, 1), "v": (1, 67, 1)}, {"n_head": 2, "window": 65}),
     Row("attention", {"q": (1, 3, 2), "k": (1, 131, 2), "v": (1, 131, 2), "start": [127]}, {"n_head": 1}),
     Row("cross_entropy", {"logits": (4, 7), "targets": [0, 6, 3, 3]}),
     Row("cross_entropy", {"logits": (2, 3, 5), "targets": [[0, -1, 4], [2, 2, -1]]}, {"label_smoothing": 0.1}),

@@ -56,12 +56,13 @@ def test_tiles_equal_the_textbook(length: int) -> None:
     assert [x for row in found for x in row] == pytest.approx([x for row in expected for x in row], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_length_not_with_its_square() -> None:
-    """What a backward pass needs beside its arguments, at 2048 tokens and at twice as many."""
+    """What a backward pass needs beside its arguments, at 512 tokens and at twice as many."""
     rng, peaks = Random(5), []
-    for length in (1024, 2048):
+    for length in (512, 1024):
         q, k, v = (drawn(rng, 1, length, 1, grad=True) for _ in range(3))
-        loss = ops.sum(ops.attention(q, k, v, n_head=1, window=3 * TILE))
+        loss = ops.sum(ops.attention(q, k, v, n_head=1, window=TILE))
         tracemalloc.start()
         loss.backward()
         peaks.append(tracemalloc.get_traced_memory()[1])
