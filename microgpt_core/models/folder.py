@@ -33,20 +33,37 @@ def read_model(folder: Path, find: Find) -> tuple[Model, Tokenizer]:
     Raises CheckpointError for what isn't a model folder, or has changed since its manifest was written;
     UnknownNameError where the pack that brought a component is missing.
     """
+    config = read_config(folder)
+    with blaming(folder / CONFIG):
+        model = make_model(dict(config["model"]), find)
+        model.set_precision(config["precision"])
+    tokenizer = read_tokenizer(folder, find)
+    if tokenizer.vocab_size != model.vocab_size:
+        raise CheckpointError(
+            f"{folder / TOKENIZER}: it has {tokenizer.vocab_size} tokens, the model {model.vocab_size}"
+        )
+    fill(model, folder / WEIGHTS)
+    return model, tokenizer
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What `config.json` says, in a folder that is whole."""
     if (folder / MANIFEST).is_file():
         verify_folder(folder)
-    config, state = read_json(folder / CONFIG), read_json(folder / TOKENIZER)
+    config = read_json(folder / CONFIG)
     with blaming(folder / CONFIG):
         if (schema := config.get("schema")) != SCHEMA:
             raise CheckpointError(f"found schema {schema!r}, this version of microgpt reads {SCHEMA}")
-        model = make_model(dict(config["model"]), find)
-        model.set_precision(config["precision"])
+        _ = config["model"]["use"]
+    return config
+
+
+def read_tokenizer(folder: Path, find: Find) -> Tokenizer:
+    """The tokenizer of a model folder."""
+    state = read_json(folder / TOKENIZER)
     with blaming(folder / TOKENIZER):
         tokenizer: Tokenizer = find("tokenizers", str(state["use"])).from_dict(state)
-        if tokenizer.vocab_size != model.vocab_size:
-            raise CheckpointError(f"it has {tokenizer.vocab_size} tokens, the model {model.vocab_size}")
-    fill(model, folder / WEIGHTS)
-    return model, tokenizer
+        return tokenizer
 
 
 def make_model(fields: dict[str, Any], find: Find) -> Model:

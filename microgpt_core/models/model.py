@@ -7,8 +7,9 @@ A pack's model subclasses it as a dataclass whose fields are its YAML keys, buil
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from math import prod
 from typing import Any, ClassVar
 
@@ -32,6 +33,7 @@ class Model(Part):
 
     use: ClassVar[str]  # the name it is registered under
     slots: ClassVar[Mapping[str, str]] = {}
+    token_rows: ClassVar[Sequence[str]] = ("wte.weight", "lm_head.weight")  # parameters with a row for each token
     precision = PRECISIONS[0]  # no field: it is a run's choice, not an architecture's
 
     vocab_size: int
@@ -75,6 +77,24 @@ class Model(Part):
         if any(not p.name for p in self.parameters()):
             self.name_parts()  # before anything is computed in their scopes
         return super().__call__(*inputs)
+
+    def freeze(self, patterns: Iterable[str]) -> None:
+        """Leave out of training what matches, by its name or that of a part around it: `wte`, `block.0.*`.
+
+        Raises UnknownNameError for a pattern that matches nothing, ConfigurationError where nothing would be left.
+        """
+        self.name_parts()
+        for pattern in patterns:
+            matching = [p for p in self.parameters() if any(fnmatchcase(n, pattern) for n in paths(p.name))]
+            if not matching:
+                known = dict.fromkeys(
+                    ".".join(p.name.split(".")[:2]).removesuffix(".weight") for p in self.parameters()
+                )
+                raise UnknownNameError("part of the model", pattern, known)
+            for p in matching:
+                p.requires_grad = False
+        if not any(p.requires_grad for p in self.parameters()):
+            raise ConfigurationError(f"freeze: {', '.join(patterns)} leaves no parameter to train")
 
     def set_precision(self, precision: str) -> None:
         """Name the parts and fix the number format, without allocating anything: enough to capture a plan."""
@@ -126,3 +146,10 @@ class Model(Part):
         """The fields that make this model again, ops by name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {n: v.name if isinstance(v, Op) else v for n, v in values.items()}
+
+
+def paths(name: str) -> Iterator[str]:
+    """A parameter's name and those of the parts around it: `block.0.mlp.fc1.weight`, `block.0.mlp.fc1`, ..."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]

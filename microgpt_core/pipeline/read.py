@@ -8,11 +8,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
+from microgpt_core.errors import CheckpointError, ConfigurationError, StorageError, UnknownNameError, nearest
+from microgpt_core.models.folder import read_config
 from microgpt_core.pipeline.overrides import Overrides, apply
 from microgpt_core.pipeline.problems import PipelineError, Place, Problem
+from microgpt_core.pipeline.run_folder import find_run, model_folder
 from microgpt_core.pipeline.section import Section, finish, read_section
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Pipeline
+from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component, Pipeline
 from microgpt_core.pipeline.top_level import TYPES, read_top_level
 from microgpt_core.pipeline.yaml_reader import Document, read_yaml
 from microgpt_core.plugins.registry import Registry
@@ -35,12 +37,44 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
         document.problem((), "expected a pipeline's keys, such as `dataset: names`")
         raise PipelineError(document.problems)
     top = read_top_level(document, registry)
-    sections = {name: read_section(document, registry, name) for name in (*COMPONENTS, *SETTINGS)}
+    saved = read_start(document, top, folder)
+    sections = {name: read_section(document, registry, name, saved) for name in (*COMPONENTS, *SETTINGS)}
     check_keys(document, sections)
     made = {name: finish(document, registry, section, folder) for name, section in sections.items()}
+    if saved and document.data.get("tokenizer") is None:
+        made["tokenizer"] = None
+    check_freeze(document, made["model"], top.get("freeze", []))
     if document.problems:
         raise PipelineError(document.problems)
     return Pipeline(**{"name": Path(label).stem} | top | made, text=text)
+
+
+def read_start(document: Document, top: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """The fields of the model that training begins with; `init_from` becomes its folder. Empty without one."""
+    named = top.get("init_from")
+    if named is None:
+        return {}
+    try:
+        beside = Path(folder or ".") / Path(named).expanduser()
+        start = model_folder(beside if beside.is_dir() else find_run(named)).absolute()
+        top["init_from"] = str(start)
+        saved: dict[str, Any] = read_config(start)["model"]
+        return {name: value for name, value in saved.items() if name not in SUPPLIED["model"]}
+    except (ConfigurationError, CheckpointError, StorageError) as error:
+        document.problem(("init_from",), str(error))
+        return {}
+
+
+def check_freeze(document: Document, model: Component, patterns: list[str]) -> None:
+    """Note each pattern that names nothing in the model."""
+    if document.problems:
+        return  # there may be no model to look in
+    built = model.build(**SUPPLIED["model"])
+    for i, pattern in enumerate(patterns):
+        try:
+            built.freeze([pattern])
+        except ConfigurationError as error:
+            document.problem(("freeze", i), str(error))
 
 
 def check_keys(document: Document, sections: dict[str, Section]) -> None:

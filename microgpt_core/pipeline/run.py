@@ -13,7 +13,9 @@ from microgpt_core.components import Dataset, Tokenizer
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.models.folder import read_tokenizer
 from microgpt_core.models.model import Model
+from microgpt_core.models.transfer import transfer
 from microgpt_core.pipeline.backends import find_kernels
 from microgpt_core.pipeline.settings import Pipeline
 from microgpt_core.plugins.registry import Registry
@@ -69,7 +71,9 @@ class Run:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Trained on all documents, so that it can say whatever is in the validation text too."""
+        """Trained on all documents, so that it can say whatever is in the validation text too; or that of init_from."""
+        if self.pipeline.tokenizer is None:
+            return read_tokenizer(Path(str(self.pipeline.init_from)), self.registry.get)
         every = [text for documents in self.documents.values() for text in documents]
         return self.pipeline.tokenizer.build().train(every)  # type: ignore[no-any-return]
 
@@ -82,7 +86,7 @@ class Run:
         """The batches to train on. They draw the first epoch's order from the run's stream, before the weights."""
         settings = self.pipeline.train
         return Batches(
-            encode_documents(self.tokenizer, self.documents["train"]),
+            self.encoded("train"),
             batching=self.batching,
             batch_size=settings.batch_size,
             block_size=self._model.block_size,
@@ -97,7 +101,7 @@ class Run:
         """The validation text, once through; empty where nothing was held out."""
         if not self.documents["validation"]:
             return []
-        documents = encode_documents(self.tokenizer, self.documents["validation"])
+        documents = self.encoded("validation")
         batch_size, block_size = self.pipeline.train.batch_size, self._model.block_size
         return list(
             evaluation_batches(
@@ -105,17 +109,30 @@ class Run:
             )
         )
 
+    def encoded(self, split: str) -> list[list[int]]:
+        """The ids of a split's documents. Raises DataError for a text that the tokenizer can't say."""
+        try:
+            return encode_documents(self.tokenizer, self.documents[split])
+        except DataError as error:
+            if self.pipeline.tokenizer is not None:
+                raise
+            hint = "`tokenizer: char`, say, learns the new text's, and tokens that both know keep their rows"
+            raise DataError(f"{error}. The tokenizer is {self.pipeline.init_from}'s; {hint}") from error
+
     @cached_property
     def kernels(self) -> Kernels:
         return find_kernels(self.pipeline, self.registry)
 
     @cached_property
     def network(self) -> Model:
-        """The model, its weights drawn."""
-        model = self._model
+        """The model, its weights drawn, or those of `init_from`."""
+        model, start = self._model, self.pipeline.init_from
         _ = self.batches  # first in the run's stream
         model.allocate(self.pipeline.precision)
         model.initialise(self.rng)
+        if start is not None:
+            known = transfer(model, self.tokenizer, Path(start), self.registry.get)
+            self.reporter.headline(f"began with {start}, which knows {known} of {self.tokenizer.vocab_size} tokens")
         return model
 
     @cached_property
@@ -125,7 +142,7 @@ class Run:
 
     @cached_property
     def _model(self) -> Model:
-        return self.pipeline.model.build(vocab_size=self.tokenizer.vocab_size)  # type: ignore[no-any-return]
+        return self.pipeline.build_model(self.tokenizer.vocab_size)
 
     def execute(self) -> None:
         """Every stage in the pipeline's order."""

@@ -1,6 +1,7 @@
 """One section of a pipeline, such as `model:`: which class it is for, what it gives it, and whether that works."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,11 @@ class Section:
         return special + list(self.fields)
 
 
-def read_section(document: Document, registry: Registry, name: str) -> Section:
-    """A section, its short form written out and its preset filled in. Problems are noted in the document."""
+def read_section(document: Document, registry: Registry, name: str, saved: Mapping[str, Any]) -> Section:
+    """A section, its short form written out, its preset filled in. Problems are noted in the document.
+
+    `saved` are the fields of the model that training begins with, if it does with one.
+    """
     given = document.data.get(name)
     if isinstance(given, str) and name in COMPONENTS:
         given = {"use": given}
@@ -47,6 +51,8 @@ def read_section(document: Document, registry: Registry, name: str) -> Section:
         section.fields = {f.name: f for f in fields_of(section.cls)}
     else:
         fill_preset(document, section)
+        if name == "model" and section.given.get("use") in (None, saved.get("use")):
+            section.given = {**saved, **section.given}
         find_class(document, registry, section)
     return section
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from microgpt_core.components import Dataset, Op
 from microgpt_core.inference.settings import GenerateSettings
+from microgpt_core.models.model import Model
 from microgpt_core.plugins.fields import fields_of
 from microgpt_core.training.settings import TrainSettings
 
@@ -64,8 +65,10 @@ class Pipeline:
     backend: str | list[str] = "auto"
     kernels: dict[str, str] = field(default_factory=dict)
     precision: Literal["float32", "float64"] = "float32"
+    init_from: str | None = None  # the run or the model folder whose weights training begins with
+    freeze: list[str] = field(default_factory=list)  # the parameters that it leaves as they are
     dataset: Component
-    tokenizer: Component
+    tokenizer: Component | None  # None: that of init_from
     model: Component
     optimizer: Component
     schedule: Component
@@ -73,6 +76,12 @@ class Pipeline:
     generate: GenerateSettings
     stages: list[str] = field(default_factory=lambda: ["train", "evaluate", "generate"])
     text: str = field(default="", repr=False)  # the file as given
+
+    def build_model(self, vocab_size: int) -> Model:
+        """The model, with what is frozen marked, and no memory yet."""
+        model: Model = self.model.build(vocab_size=vocab_size)
+        model.freeze(self.freeze)
+        return model
 
 
 def to_dict(pipeline: Pipeline) -> dict[str, Any]:
