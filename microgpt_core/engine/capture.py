@@ -19,6 +19,7 @@ from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.context import capturing, context, recording
 from microgpt_core.engine.plan import Plan
 from microgpt_core.engine.planner import make_plan
+from microgpt_core.engine.recompute import Segments
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.replay import Replay
 from microgpt_core.engine.tensor import Tensor
@@ -32,7 +33,8 @@ class Captured:
     """A function as plans, one for each combination of input shapes, all in one region.
 
     `watch` names scopes whose values are kept for analyzers, `limit` is the number of plans kept (the one
-    unused for longest goes first), and `quiet` captures again without a word.
+    unused for longest goes first), and `quiet` captures again without a word. Backward computes again what each
+    segment of `recompute`, a group of scopes, has computed, instead of keeping it: `[["block.0"], ["block.1"]]`.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Captured:
         region: Region | None = None,
         limit: int = 64,
         quiet: bool = False,
+        recompute: Segments = (),
     ) -> None:
         self.function, self.kernels, self.watch, self.limit, self.quiet = function, kernels, watch, limit, quiet
+        self.recompute = recompute
         self.region = region or Region()
         self.captures = 0
         self._replays: OrderedDict[Hashable, tuple[Replay, Any]] = OrderedDict()
@@ -73,7 +77,8 @@ class Captured:
             if self._replays and not self.quiet:
                 logger.warning("captured again, plan %d, for inputs %s", self.captures + 1, show_inputs(inputs))
             trace, structure = record(self.function, inputs)
-            self._replays[key] = Replay(trace, self.kernels, self.watch, self.region), structure
+            planned = make_plan(trace, self.kernels, self.watch, self.recompute)
+            self._replays[key] = Replay(planned, self.region), structure
             self.captures += 1
             while len(self._replays) > max(1, self.limit):
                 self._replays.popitem(last=False)
@@ -92,10 +97,14 @@ def capture(function: Callable[..., Any], *inputs: Any, **options: Any) -> Captu
 
 
 def plan_of(
-    function: Callable[..., Any], *inputs: Any, kernels: Kernels = REFERENCE, watch: Sequence[str] = ()
+    function: Callable[..., Any],
+    *inputs: Any,
+    kernels: Kernels = REFERENCE,
+    watch: Sequence[str] = (),
+    recompute: Segments = (),
 ) -> Plan:
     """The plan alone, without any memory."""
-    return make_plan(record(function, inputs)[0], kernels, watch)[0]
+    return make_plan(record(function, inputs)[0], kernels, watch, recompute)[0]
 
 
 def record(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Trace, Any]:

@@ -47,6 +47,7 @@ class PlanCall:
     refusals: list[str]  # who could not have it, and why
     flops: int
     bytes: int
+    again: bool = False  # a forward call that recompute repeats for backward
 
 
 @dataclass
@@ -63,6 +64,11 @@ class Plan:
     @property
     def flops(self) -> int:
         return sum(c.flops for c in self.calls)
+
+    @property
+    def recomputed_flops(self) -> int:
+        """Those of `flops` that recompute adds."""
+        return sum(c.flops for c in self.calls if c.again)
 
     @property
     def bytes(self) -> int:
@@ -91,7 +97,7 @@ class Plan:
         return counts
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it."""
+        """The plan as JSON has it. `again` and `recomputed_flops` are there where something is recomputed."""
         values = [
             {"name": v.name, "shape": list(v.shape), "dtype": DTYPES[v.format], "role": v.role, "bytes": v.nbytes,
              "offset": v.offset, "first": v.first, "last": v.last}
@@ -100,13 +106,14 @@ class Plan:
         calls = [
             {"op": c.op.name, "method": c.method, "scope": c.scope, "arguments": c.arguments, "backend": c.backend,
              "attributes": {n: as_json(v) for n, v in c.attributes.items()}, "sets": list(c.sets),
-             "refusals": c.refusals, "flops": c.flops, "bytes": c.bytes}
+             "refusals": c.refusals, "flops": c.flops, "bytes": c.bytes, **({"again": True} if c.again else {})}
             for c in self.calls
         ]  # fmt: skip
         return {
             "values": values, "calls": calls, "inputs": self.inputs, "outputs": self.outputs, "watched": self.watched,
             "region_bytes": self.region_bytes, "peak_live_bytes": self.peak_live_bytes, "flops": self.flops,
             "bytes": self.bytes,
+            **({"recomputed_flops": self.recomputed_flops} if any(c.again for c in self.calls) else {}),
         }  # fmt: skip
 
     @cached_property

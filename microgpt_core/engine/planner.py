@@ -1,5 +1,6 @@
 """The planner: from a trace of calls to a plan. Each pass is a function of a few lines:
 
+    recompute  let backward compute again what forward needn't keep for it (in recompute.py)
     prune      drop calls whose results nobody reads
     choose     a kernel for every call (in backends.py)
     fill       zero each gradient before its first addition, unless the kernel sets it instead
@@ -11,18 +12,21 @@ It looks at shapes alone and allocates nothing.
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from microgpt_core import ops
 from microgpt_core.components.buffer import ITEM_BYTES
 from microgpt_core.engine.backends import Choice, Kernels
 from microgpt_core.engine.plan import Plan, PlanCall, PlanValue
+from microgpt_core.engine.recompute import Segments, recompute
 from microgpt_core.engine.region import aligned
 from microgpt_core.engine.value import Call, Trace, Value
-from microgpt_core.errors import CaptureError
+from microgpt_core.errors import CaptureError, UnknownNameError
 
 
 @dataclass
@@ -34,10 +38,14 @@ class Line:
     sets: frozenset[str] = frozenset()
 
 
-def make_plan(trace: Trace, kernels: Kernels, watch: Sequence[str] = ()) -> tuple[Plan, list[Value], list[Line]]:
-    """The plan of a trace, with the values and lines behind its indices."""
+Planned: TypeAlias = tuple[Plan, list[Value], list[Line]]  # with the values and lines behind its indices
+
+
+def make_plan(trace: Trace, kernels: Kernels, watch: Sequence[str] = (), segments: Segments = ()) -> Planned:
+    """The plan of a trace, where the scopes in `watch` are kept and backward computes the segments again."""
     watched = find_watched(trace, watch)
     kept = [*trace.outputs, *watched.values()]
+    trace = recompute(trace, kept, segments)
     calls = prune(trace.calls, kept)
     lines = fill([Line(call, kernels.choose(call)) for call in calls], trace.inputs, kept, kernels)
     used = [v for line in lines for v in line.call.arguments.values() if v is not None]
@@ -55,7 +63,10 @@ def make_plan(trace: Trace, kernels: Kernels, watch: Sequence[str] = ()) -> tupl
 
 
 def find_watched(trace: Trace, patterns: Sequence[str]) -> dict[str, Value]:
-    """The labelled values, and `grad <label>` for their gradients, whose name a pattern matches; as computed."""
+    """The labelled values, and `grad <label>` for their gradients, whose name a pattern matches; as computed.
+
+    A gradient that isn't computed is left out; raises UnknownNameError for a pattern that no label could match.
+    """
     named: dict[Value, list[str]] = {}  # a scope and the last one inside it compute the same value
     for scope, value in trace.labels.items():
         named.setdefault(value, []).append(scope)
@@ -64,6 +75,11 @@ def find_watched(trace: Trace, patterns: Sequence[str]) -> dict[str, Value]:
         for gradient in call.arguments.values():
             if gradient is not None and gradient.gradient_of is not None:
                 known |= {f"grad {scope}": gradient for scope in named.get(gradient.gradient_of, ())}
+    for pattern in patterns:
+        possible = (name for scope in ("", *trace.labels) for name in (scope, f"grad {scope}"))
+        if not any(fnmatchcase(name, pattern) for name in possible):  # "*" fits even where there is no label
+            numbered = {re.sub(r"\.\d+\b", ".*", scope) for scope in trace.labels}
+            raise UnknownNameError("scope to watch", pattern, numbered, "`grad ` before a scope means its gradient")
     return {s: v for s, v in known.items() if any(fnmatchcase(s, pattern) for pattern in patterns)}
 
 
@@ -138,7 +154,8 @@ def name_values(lines: Iterable[Line], trace: Trace) -> dict[Value, str]:
     for line in lines:
         for name, value in line.call.overwrites.items():
             if value.gradient_of is None:
-                names.setdefault(value, ".".join(filter(None, (line.call.scope, line.call.op.name, name))))
+                made = ".".join(filter(None, (line.call.scope, line.call.op.name, name)))
+                names.setdefault(value, f"{made} again" if line.call.again else made)
     return names
 
 
@@ -157,6 +174,7 @@ def plan_call(line: Line, index: Mapping[Value, int]) -> PlanCall:
         refusals=choice.refusals,
         flops=flops,
         bytes=touched,
+        again=call.again,
     )
 
 

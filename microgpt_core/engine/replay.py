@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from microgpt_core.components.buffer import Buffer, flat
 from microgpt_core.components.op import show_shape
-from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.context import capturing
 from microgpt_core.engine.plan import PlanValue
-from microgpt_core.engine.planner import make_plan
+from microgpt_core.engine.planner import Planned
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.tensor import Tensor
-from microgpt_core.engine.value import Trace, Value
+from microgpt_core.engine.value import Value
 from microgpt_core.errors import CaptureError, ShapeError, StaleError
 
 
@@ -37,14 +36,16 @@ class Result(Value):
 class Replay:
     """A plan in memory. Calling it copies the inputs in, runs every call, and returns the outputs."""
 
-    def __init__(self, trace: Trace, kernels: Kernels, watch: Sequence[str] = (), region: Region | None = None) -> None:
-        self.plan, values, lines = make_plan(trace, kernels, watch)
+    def __init__(self, planned: Planned, region: Region | None = None) -> None:
+        self.plan, values, lines = planned
         self.region = region or Region()
         self.region.reserve(self.plan.region_bytes)
         self._values = [self._place(value, planned) for value, planned in zip(values, self.plan.values)]
         memory: dict[Value | None, Buffer | None] = {None: None}
         memory |= {value: placed.buffer() for value, placed in zip(values, self._values)}
         self._outside = [(value, memory[value]) for value in values if value.external]
+        self._changed = {v for line in lines for v in line.call.updates.values() if v.external}
+        self._content: object = None  # the region's, while it is this replay's
         self._program = [
             line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets) for line in lines
         ]
@@ -64,7 +65,7 @@ class Replay:
             raise CaptureError("two replays in one region at once; give the second a region of its own")
         try:
             self._copy_in(inputs)
-            self.region.content = object()
+            self._content = self.region.content = object()
             self._check_outside()
             for run in self._program:
                 run()
@@ -73,16 +74,26 @@ class Replay:
         return [Tensor(self._result(i)) for i in self.plan.outputs]
 
     def watched(self) -> dict[str, Buffer]:
-        """The values kept for analyzers, read-only, until the next replay."""
+        """The values kept for analyzers, read-only, until the next replay. Raises StaleError after that."""
+        if self.region.content is not self._content:
+            raise StaleError("no replay has computed the watched values yet, or a later one has overwritten them")
         return {scope: Buffer(self._values[i].buffer().toreadonly()) for scope, i in self.plan.watched.items()}
 
     def _copy_in(self, inputs: Sequence[Tensor]) -> None:
-        """Copy the inputs into the region. Raises ShapeError where they aren't what was captured."""
+        """Copy the inputs into the region. Raises ShapeError where they aren't what was captured.
+
+        And CaptureError where the captured function would have seen an input change while it ran.
+        """
         targets = [self._values[i] for i in self.plan.inputs]
         for target, given in zip(targets, inputs, strict=True):
             if given.shape != target.shape or given.value.format != target.format:
                 found, expected = (show_shape(v.shape, v.format) for v in (given.value, target))
                 raise ShapeError(f"a replay's input is {found}, captured was {expected}")
+            if given.value in self._changed:
+                raise CaptureError(
+                    f"an input is {given.value.name or 'a tensor'}, which this plan changes in place, while a replay "
+                    "reads a copy of it; close over it instead of passing it"
+                )
         sources = [detached(given.value.buffer(), target.buffer()) for given, target in zip(inputs, targets)]
         for target, source in zip(targets, sources):
             flat(target.buffer())[:] = source

@@ -72,6 +72,7 @@ class Call:
     attributes: Mapping[str, Any]
     scope: str = ""
     inputs: tuple[Shape | None, ...] = ()  # the shapes of the op's inputs: backward may not hold them all
+    again: bool = False  # a forward call that recompute repeats for backward
 
     def __post_init__(self) -> None:
         if not self.inputs:

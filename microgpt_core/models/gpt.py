@@ -151,7 +151,7 @@ class GPT(Model):
         return self.n_hidden or (-(-2 * width // 24) * 8 if is_gated(self.op("activation")) else width)
 
     def check(self) -> None:
-        """Raise ConfigurationError for sizes that no model can have."""
+        """Raise ConfigurationError for values that no model can have."""
         for field in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd", "mlp_ratio"):
             value = getattr(self, field)
             require(isinstance(value, int) and value >= 1, field, value, "a whole number, 1 or more")
@@ -165,10 +165,14 @@ class GPT(Model):
         for field in ("norm_eps", "rope_theta"):
             value = getattr(self, field)
             require(value is None or (isfinite(value) and value > 0), field, value, "more than 0")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to 1, without 1")
         for field in ("position", "norm_placement"):
             value, allowed = getattr(self, field), get_args(get_type_hints(type(self))[field])
             require(value in allowed, field, f"{value!r}{nearest(str(value), allowed)}", ", ".join(allowed))
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to 1, without 1")
+        self.check_heads()
+
+    def check_heads(self) -> None:
+        """Raise ConfigurationError where heads don't share the width evenly."""
         if self.n_embd % self.n_head:
             near = -(-self.n_embd // self.n_head) * self.n_head
             raise ConfigurationError(
@@ -177,6 +181,6 @@ class GPT(Model):
             )
         shared = [n for n in range(1, self.n_head + 1) if self.n_head % n == 0]
         require(self.n_kv_head in (None, *shared), "n_kv_head", self.n_kv_head, f"a divisor of n_head: {shared}")
-        even = self.n_embd // self.n_head % 2 == 0
-        width = f"rope with heads of {self.n_embd // self.n_head} numbers (n_embd / n_head)"
-        require(even or self.position != "rope", "position", width, "an even number, since rope turns pairs")
+        width = self.n_embd // self.n_head
+        even = f"rope with heads of {width} numbers (n_embd / n_head)"
+        require(width % 2 == 0 or self.position != "rope", "position", even, "an even number, since rope turns pairs")

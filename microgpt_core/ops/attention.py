@@ -108,7 +108,7 @@ class Attention(Op):
             past = (keys.stop - keys.start) - (queries.stop - queries.start)
             key_heads, value_heads = heads(k_rows[keys], width), heads(v_rows[keys], width)
             d_query, (d_key, d_value) = [], ([[0.0] * (len(h) * width) for h in key_heads] for _ in "kv")
-            of_queries = (heads(x[queries], width) for x in (q_rows, d_rows, out_rows))
+            of_queries = [heads(x[queries], width) for x in (q_rows, d_rows, out_rows)]
             for head, (query, d, o) in enumerate(zip(*of_queries)):
                 lse_head, means = [row[head] for row in lse_rows[queries]], list(map(dot, d, o))
                 d_query.append([0.0] * (len(query) * width))

@@ -65,18 +65,19 @@ class Forecast:
 
 def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: str) -> Forecast:
     """The plans of a pipeline's training step on its largest batch. Nothing is allocated."""
-    model: Model = pipeline.model.build(vocab_size=vocab_size)
+    model = pipeline.build_model(vocab_size)
     model.set_precision(pipeline.precision)
     kernels = find_kernels(pipeline, registry)
     settings = pipeline.train
     rows, width = settings.batch_size, model.block_size
     if batching == "packed":
         rows, width = 1, rows * width
-    loss = BatchLoss(model, settings.label_smoothing, kernels)
+    loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
     optimizer = pipeline.optimizer.build()
     update = Update(model, optimizer, settings.grad_clip, kernels, update_op(pipeline, registry))
     ids = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
-    micro = plan_of(loss.step, *ids, Tensor(Value((1,), loss_format(model))), kernels=kernels)
+    scale = Tensor(Value((1,), loss_format(model)))
+    micro = plan_of(loss.step, *ids, scale, kernels=kernels, recompute=loss.segments)
     moved = plan_of(update.step, *update.inputs(), kernels=kernels)
     optimizer_bytes = sum(t.value.nbytes for t in update.state.values())
     return Forecast(model, (rows, width), micro, moved, settings.accumulation, optimizer_bytes)

@@ -8,19 +8,28 @@ from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.context import no_grad
 from microgpt_core.engine.tensor import Tensor, tensor
-from microgpt_core.errors import DataError
+from microgpt_core.errors import DataError, require
 from microgpt_core.models.model import Model
 from microgpt_core.text.batch import Batch
 
 
 class BatchLoss:
-    """A model's loss on batches. Plans are made when a batch of a new shape comes, all in one region."""
+    """A model's loss on batches. Plans are made when a batch of a new shape comes, all in one region.
+
+    With `recompute`, backward computes the values of that many blocks at a time again instead of keeping them.
+    """
 
     def __init__(
-        self, model: Model, label_smoothing: float = 0.0, kernels: Kernels = REFERENCE, loss: Op = ops.cross_entropy
+        self,
+        model: Model,
+        label_smoothing: float = 0.0,
+        kernels: Kernels = REFERENCE,
+        loss: Op = ops.cross_entropy,
+        recompute: int = 0,
     ) -> None:
         self.model, self.label_smoothing, self.loss = model, label_smoothing, loss
-        self.training = Captured(self.step, kernels, quiet=True)
+        self.segments = segments(model, recompute)
+        self.training = Captured(self.step, kernels, quiet=True, recompute=self.segments)
         self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
         self.flops = 0  # of the last window that was trained on
 
@@ -64,3 +73,12 @@ class BatchLoss:
         if not n_targets:
             raise DataError("there is no text to evaluate: the batches hold no target")
         return total / n_targets
+
+
+def segments(model: Model, size: int) -> list[list[str]]:
+    """The scopes of a model's blocks in groups of `size`. Raises ConfigurationError where it has no blocks."""
+    if not size:
+        return []
+    names = [name for name, _ in model.parts() if "." in name]
+    require(bool(names), "recompute", size, "0, for a model that has no list of parts such as `block`")
+    return [names[i : i + size] for i in range(0, len(names), size)]

@@ -101,7 +101,7 @@ class Trainer:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about = on_step, saved or {}, about or {}
-        self.loss = BatchLoss(model, settings.label_smoothing, kernels)
+        self.loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
         self.update = Update(model, optimizer, settings.grad_clip, kernels, update_op)
         self.update.allocate()
         self.step = self.tokens = self.evaluations_since_best = self.best_step = 0

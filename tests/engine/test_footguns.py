@@ -5,6 +5,7 @@ is the one wrong answer.
 """
 
 import logging
+import random
 import threading
 from array import array
 
@@ -17,6 +18,8 @@ from microgpt_core.engine.context import context
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import CaptureError, ShapeError, StaleError
+from microgpt_core.models.folder import WEIGHTS, fill, write_model
+from microgpt_core.text.char import Char
 
 
 def x(*numbers):
@@ -110,6 +113,21 @@ class TestOutputs:
         triple = rotate(x(1.0), x(2.0), x(3.0))
         views = [mg.tensor(t.data) for t in triple]  # no longer known for outputs, but in the region all the same
         assert [t.item() for t in rotate(*views)] == [3.0, 1.0, 2.0]
+
+    def test_watched_values_are_stale_after_the_next_replay_in_the_region_and_before_the_first(self):
+        region, model = Region(), mg.GPT(vocab_size=3, block_size=2, n_head=1, n_embd=2)
+        model.allocate()
+        ids = mg.tensor([[0, 1]], "int32")
+        first = mg.capture(model, ids, ids, watch=["lm_head"], region=region).replay_for(ids, ids)
+        with pytest.raises(StaleError, match="no replay has computed the watched values yet"):
+            first.watched()
+        first(ids, ids)
+        assert list(first.watched()) == ["lm_head"]
+        mg.capture(lambda v: v * 2, x(1.0), region=region)(x(1.0))
+        with pytest.raises(StaleError, match="or a later one has overwritten them"):
+            first.watched()
+        first(ids, ids)
+        assert first.watched()["lm_head"].shape == (1, 2, 3)
 
     def test_parameters_can_be_returned_and_are_never_stale(self):
         w = leaf(3.0)
@@ -267,6 +285,37 @@ class TestMemory:
         with pytest.raises(CaptureError, match="wte.weight, .* got other memory after this plan was captured; capture"):
             captured(ids, ids)
 
+    def test_parameters_loaded_after_a_capture_into_the_same_memory_are_used(self):
+        models = [mg.GPT(vocab_size=3, block_size=2, n_head=1, n_embd=2, init_output_std=0.5) for _ in range(2)]
+        for seed, model in enumerate(models):
+            model.allocate()
+            model.initialise(random.Random(seed))
+        ids = mg.tensor([[0, 1]], "int32")
+        captured, wanted = mg.capture(models[0], ids, ids), models[1](ids, ids).tolist()
+        assert captured(ids, ids).tolist() != wanted
+        for name, buffer in models[1].state().items():
+            mg.flat(models[0].state()[name])[:] = mg.flat(buffer)
+        assert captured(ids, ids).tolist() == wanted
+
+    def test_parameters_read_from_a_file_into_other_memory_are_noticed(self, tmp_path):
+        model = mg.GPT(vocab_size=3, block_size=2, n_head=1, n_embd=2)
+        model.allocate()
+        write_model(tmp_path, model, Char().train(["ab"]))
+        ids = mg.tensor([[0, 1]], "int32")
+        captured = mg.capture(model, ids, ids)
+        fill(model, tmp_path / WEIGHTS)
+        with pytest.raises(CaptureError, match="got other memory after this plan was captured; capture it again"):
+            captured(ids, ids)
+        assert mg.capture(model, ids, ids)(ids, ids).shape == (1, 2, 3)
+
+    def test_a_parameter_put_in_the_place_of_another_is_not_seen_as_any_python_object(self):
+        class Scale:
+            w = leaf(2.0)
+
+        step = mg.capture(lambda v: v * Scale.w, x(1.0))
+        Scale.w = leaf(100.0)
+        assert step(x(3.0)).item() == 6.0  # as a number that is closed over; fill the parameter itself instead
+
     def test_an_input_is_a_copy_so_what_happens_to_it_later_does_not_matter(self):
         numbers = array("f", [1.0])
         given = mg.tensor(numbers)
@@ -308,6 +357,29 @@ class TestMemory:
     def test_an_input_can_not_be_changed_in_place(self):
         with pytest.raises(CaptureError, match="zero.forward changes x, an input .* of which a replay gets a copy"):
             mg.capture(lambda v: ops.zero(v), x(1.0))
+
+    @pytest.mark.parametrize(
+        "given", [lambda w: w, lambda w: w.detach(), lambda w: w.grad], ids=["w", "detached", "grad"]
+    )
+    def test_an_input_can_not_be_what_the_function_changes_in_place(self, given):
+        """Eagerly it would see the change; a replay has copied it before."""
+        w, one = leaf(2.0), x(1.0)
+
+        def step(v):
+            (w * v).backward()
+            ops.sgd_update(w, w.grad, one, one, one)
+            return v * 1
+
+        step(x(1.0))
+        captured = mg.capture(step, x(1.0))
+        w.requires_grad = False
+        with pytest.raises(CaptureError, match="an input is .*, which this plan changes in place, .* close over it"):
+            captured(given(w))
+        assert captured(x(3.0)).item() == 3.0  # the region is free
+
+    def test_an_input_may_be_what_the_function_reads(self):
+        w = x(3.0)
+        assert mg.capture(lambda v: v * w, x(1.0))(w).item() == 9.0
 
     def test_state_closed_over_is_changed_in_place(self):
         counter, one = x(0.0), x(1.0)
@@ -360,6 +432,13 @@ class TestGradients:
             with pytest.raises(CaptureError, match=r"an input has requires_grad, .* or pass x.detach\(\)"):
                 step(given)
             step(given.detach())
+
+    def test_what_is_learned_is_decided_at_the_capture(self):
+        w = leaf(2.0)
+        step = mg.capture(lambda v: (v * w).backward(), x(1.0))
+        w.requires_grad = False
+        step(x(3.0))
+        assert w.grad.item() == 3.0  # freeze first, then capture
 
     def test_backward_twice_in_one_capture(self):
         def gradients(f):

@@ -88,10 +88,10 @@ def test_planted_layouts_are_found(lay_out):
     assert overlaps(values)
 
 
-def poisoned(function, inputs, change=lambda replay: None, kernels=None):
+def poisoned(function, inputs, change=lambda replay: None, kernels=None, recompute=()):
     """The outputs of a replay before each of whose calls all dead memory is overwritten."""
     trace, _ = record(function, inputs)
-    replay = Replay(trace, kernels or Kernels())
+    replay = Replay(planner.make_plan(trace, kernels or Kernels(), segments=recompute))
     change(replay)
     values = [v for v in replay.plan.values if v.offset is not None]
     memory = replay.region.view(0, (replay.region.nbytes,), "B", replay.region.nbytes)
@@ -121,7 +121,7 @@ BINARY, UNARY = [ops.add, ops.sub, ops.mul], [ops.relu, ops.relu2, ops.softmax, 
 
 
 class Graph:
-    """A random graph over two inputs and two leaves, from a list of (op, operand, operand)."""
+    """A random graph over two inputs and two leaves, from a list of (op, operand, operand); each line in a scope."""
 
     def __init__(self, lines, returned):
         self.lines, self.returned = lines, returned
@@ -133,13 +133,22 @@ class Graph:
 
     def __call__(self, *inputs):
         values = [*inputs, *self.leaves]
-        for op, i, j in self.lines:
+        for (op, i, j), scope in zip(self.lines, self.scopes()):
             operands = [values[i % len(values)], values[j % len(values)]]
-            values.append(op(*operands[: len(op.signature.inputs) if op in BINARY else 1]))
+            with mg.scope(scope):
+                values.append(op(*operands[: len(op.signature.inputs) if op in BINARY else 1]))
         loss = ops.sum(values[-1] * self.leaves[0])
         loss.backward()
         gradients = [v.grad for v in values[2:] if v.grad is not None]
         return [loss, *gradients, *(values[i % len(values)] for i in self.returned)]
+
+    def scopes(self):
+        """Runs of lines, and one scope that comes again and again."""
+        return ["odd" if i % 4 == 3 else f"run.{i // 4}" for i in range(len(self.lines))]
+
+    def segments(self, size):
+        names = list(dict.fromkeys(self.scopes()))
+        return [names[i : i + size] for i in range(0, len(names), size)] if size else []
 
     def gradients(self):
         found = [None if leaf.grad is None else bytes(leaf.grad.data) for leaf in self.leaves]
@@ -177,14 +186,15 @@ graphs = st.builds(
 )
 
 
-@hypothesis.given(graphs, st.sampled_from([None, setting_kernels()]))
+@hypothesis.given(graphs, st.sampled_from([None, setting_kernels()]), st.integers(0, 3))
 @hypothesis.settings(deadline=None, max_examples=200)
-def test_any_graph_replays_to_the_same_bits_on_poisoned_memory(graph, kernels):
+def test_any_graph_replays_to_the_same_bits_on_poisoned_memory(graph, kernels, size):
     eager = [bytes(t.data) for t in graph(*graph.inputs)]
     eager_gradients = graph.gradients()
-    assert poisoned(graph, graph.inputs, kernels=kernels) == eager
+    segments = graph.segments(size)
+    assert poisoned(graph, graph.inputs, kernels=kernels, recompute=segments) == eager
     assert graph.gradients() == eager_gradients
-    plan = mg.plan_of(graph, *graph.inputs)
+    plan = mg.plan_of(graph, *graph.inputs, recompute=segments)
     assert overlaps(plan.values) == []
     assert plan.peak_live_bytes == peak([v for v in plan.values if v.offset is not None])
 
