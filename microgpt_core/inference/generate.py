@@ -1,27 +1,57 @@
-"""Generation: read a prompt, choose a token, read it, choose the next."""
+"""Generation: read the prompts, choose a token for each, read those, choose the next."""
 
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from microgpt_core.components import Tokenizer
-from microgpt_core.inference.sampling import Sampling, choose
+from microgpt_core.inference.sampling import Sampling, choose, log_probability
 from microgpt_core.inference.session import Session
 
 
 @dataclass
 class Token:
-    """One generated token, how likely it was, and the text that it completed (perhaps none yet).
+    """One generated token, and the text that it completed (perhaps none yet).
 
-    Where generation ends inside a character, a last one with id -1 holds what stands for the rest of it.
+    `probability` is that of the choice: after temperature, top_k and top_p. `logprob` is the natural logarithm of
+    the probability that the model itself gave the token, without them. Where generation ends inside a character,
+    a last token with id -1 holds what stands for the rest of it.
     """
 
     id: int
-    probability: float
     text: str
+    probability: float
+    logprob: float
+
+
+class Text:
+    """A text in the making: what the model is to see of it, and where its choices come from."""
+
+    def __init__(self, prompt: list[int], rng: Random, block_size: int) -> None:
+        self.rng, self.block_size, self.made = rng, block_size, 0
+        self.context = prompt[-block_size:]
+        self.unread = self.context[:]  # the end of the context that isn't in the cache yet
+        self.decoder = getincrementaldecoder("utf-8")("replace")
+
+    def keep_half(self) -> None:
+        """Go on from the last half of a block: the model no longer sees what came before."""
+        self.context = self.context[-max(1, self.block_size // 2) :]
+        self.unread = self.context[:]
+
+    def choose(self, logits: Sequence[float], sampling: Sampling, tokenizer: Tokenizer) -> Token:
+        """The next token. Where it is `bos`, it stands for no text."""
+        if not logits:  # nothing was read: the first token is drawn blindly
+            logits, sampling = [0.0] * tokenizer.vocab_size, Sampling(1.0)
+        probabilities = sampling.probabilities(logits)
+        token = choose(probabilities, self.rng)
+        self.unread, self.made = [token], self.made + 1
+        self.context.append(token)
+        text = "" if token == tokenizer.bos else self.decoder.decode(tokenizer.decode_bytes(token))
+        return Token(token, text, probabilities[token], log_probability(logits, token))
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str) -> list[int]:
@@ -29,56 +59,48 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str) -> list[int]:
     return ([] if tokenizer.bos is None else [tokenizer.bos]) + tokenizer.encode(prompt)
 
 
-def continue_tokens(
-    session: Session,
-    prompt: Sequence[int],
-    rng: Random,
-    sampling: Sampling,
-    *,
-    max_new_tokens: int | None = None,
-    stop: int | None = None,
-) -> Iterator[tuple[int, float]]:
-    """The ids after `prompt` and their probabilities, until `stop` comes or `max_new_tokens` did.
-
-    Without `max_new_tokens` it ends where the session is full. With it, a full session keeps the last half
-    of what it read and goes on: the model then no longer sees what came before.
-    """
-    size, made = session.model.block_size, 0
-    session.reset()
-    unread = context = list(prompt)[-size:]
-    while max_new_tokens is None or made < max_new_tokens:
-        if len(unread) > session.room:
-            unread = context = context[-max(1, size // 2) :]
-            session.reset()
-        if context:
-            probabilities = sampling.probabilities(session.read(unread))
-        else:  # nothing to go on from: the first token is drawn blindly
-            probabilities = [1.0 / session.model.vocab_size] * session.model.vocab_size
-        token = choose(probabilities, rng)
-        if token == stop:
-            return
-        yield token, probabilities[token]
-        made += 1
-        unread, context = [token], [*context, token]
-        if max_new_tokens is None and not session.room:
-            return
-
-
 def generate(
-    session: Session,
-    tokenizer: Tokenizer,
-    ids: Sequence[int],
-    rng: Random,
-    sampling: Sampling,
-    max_new_tokens: int | None,
-) -> Iterator[Token]:
-    """Continue a document token by token, until the model says `bos`, by which it ends one.
+    session: Session, tokenizer: Tokenizer, prompts: Sequence[list[int]], rngs: Sequence[Random], sampling: Sampling
+) -> Iterator[tuple[int, Token]]:
+    """Continue a document in each row of the session. Yields (row, token) as they are made.
+
+    A text ends where the model says `bos`, by which it ends a document, or after `max_new_tokens`; its row is idle
+    then until all have ended. Without `max_new_tokens` it also ends where its row is full. With it, a full row
+    keeps the last half of a block and goes on from there.
 
     The text of a token never ends inside a character: its bytes wait for the rest.
     """
-    decoder = getincrementaldecoder("utf-8")("replace")
-    tokens = continue_tokens(session, ids, rng, sampling, max_new_tokens=max_new_tokens, stop=tokenizer.bos)
-    for token, probability in tokens:
-        yield Token(token, probability, decoder.decode(tokenizer.decode_bytes(token)))
-    if rest := decoder.decode(b"", final=True):
-        yield Token(-1, 1.0, rest)
+    limit = sampling.max_new_tokens
+    session.reset()
+    texts = {row: Text(ids, rng, session.model.block_size) for row, (ids, rng) in enumerate(zip(prompts, rngs))}
+    while texts and limit != 0:
+        for row, text in texts.items():
+            if len(text.unread) > session.room(row):
+                text.keep_half()
+                session.reset(row)
+        logits = session.read([texts[row].unread if row in texts else [] for row in range(session.rows)])
+        for row, text in list(texts.items()):
+            token = text.choose(logits[row], sampling, tokenizer)
+            if not (ended := token.id == tokenizer.bos):
+                yield row, token
+            if ended or (not session.room(row) if limit is None else text.made == limit):
+                if rest := text.decoder.decode(b"", final=True):
+                    yield row, Token(-1, rest, 1.0, 0.0)
+                del texts[row]
+
+
+def each_row(stream: Iterator[tuple[int, Token]], n_rows: int) -> Iterator[Iterator[Token]]:
+    """The tokens of each row, row after row: as they are made, while those of later rows wait for their turn."""
+    waiting = [deque[Token]() for _ in range(n_rows)]
+
+    def tokens(row: int) -> Iterator[Token]:
+        while True:
+            while not waiting[row]:
+                if (made := next(stream, None)) is None:
+                    return
+                waiting[made[0]].append(made[1])
+            yield waiting[row].popleft()
+
+    yield from map(tokens, range(n_rows))
+    for row, token in stream:  # what nobody has asked for yet waits too: the session is wanted for others
+        waiting[row].append(token)

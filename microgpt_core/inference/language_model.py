@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, starmap
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,8 +14,9 @@ from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.context import no_grad
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.errors import DataError, UnknownNameError, require
-from microgpt_core.inference.generate import Token, generate, prompt_ids
-from microgpt_core.inference.sampling import Sampling
+from microgpt_core.inference.evaluation import evaluate
+from microgpt_core.inference.generate import Token, each_row, generate, prompt_ids
+from microgpt_core.inference.sampling import Sampling, sample_rng
 from microgpt_core.inference.session import Session
 from microgpt_core.models.folder import Find, read_model
 from microgpt_core.models.gpt import GPT
@@ -39,7 +41,7 @@ class LanguageModel:
 
     def __init__(self, model: Model, tokenizer: Tokenizer, kernels: Kernels = REFERENCE) -> None:
         self.model, self.tokenizer, self.kernels = model, tokenizer, kernels
-        self._idle: list[Session] = []  # those that no stream uses now
+        self._idle: Session | None = None  # the one used last, for the next that has as many rows
         self._logits = Captured(self._forward, kernels, quiet=True)
 
     @classmethod
@@ -64,12 +66,38 @@ class LanguageModel:
     ) -> Iterator[Token]:
         """What comes after the prompt, token by token; streams may run side by side.
 
+        Without `max_new_tokens` a text ends where the model ends it or the block is full. With it, a full block
+        isn't the end: the last half is kept and read again, and the model no longer sees what came before.
+
         The same `seed` gives the same tokens; with `rng`, its numbers are used instead. Raises ConfigurationError
         for settings that make no sense, DataError for a prompt that the tokenizer can't say.
         """
-        require(max_new_tokens is None or max_new_tokens >= 0, "max_new_tokens", max_new_tokens, "0 or more")
-        sampling, ids = Sampling(temperature, top_k, top_p), prompt_ids(self.tokenizer, prompt)
-        return self._stream(ids, Random(seed) if rng is None else rng, sampling, max_new_tokens)
+        sampling, ids = Sampling(temperature, top_k, top_p, max_new_tokens), prompt_ids(self.tokenizer, prompt)
+        return (token for _, token in self._stream([ids], [Random(seed) if rng is None else rng], sampling))
+
+    def generate_many(self, prompts: Sequence[str], *, seed: int | None = None, **settings: Any) -> list[str]:
+        """Each prompt and how the model continues it; further settings are those of `stream_many`."""
+        streams = self.stream_many(prompts, seed=seed, **settings)
+        return [prompt + "".join(token.text for token in tokens) for prompt, tokens in zip(prompts, streams)]
+
+    def stream_many(
+        self, prompts: Sequence[str], *, seed: int | None = None, batch_size: int = 8, **settings: Any
+    ) -> Iterator[Iterator[Token]]:
+        """For each prompt, in order, what comes after it; `["em"] * 10` asks for ten texts that begin with "em".
+
+        `batch_size` texts are written at once, which changes none of them: the random stream of text i is its own,
+        made from `seed` and i. Further settings, and what is raised, are those of `stream`.
+        """
+        require(batch_size >= 1, "batch_size", batch_size, "1 or more")
+        sampling, rngs = Sampling(**{"temperature": 0.8} | settings), [sample_rng(seed, i) for i in range(len(prompts))]
+        ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
+        groups = [slice(first, first + batch_size) for first in range(0, len(ids), batch_size)]
+        streams = ((self._stream(ids[group], rngs[group], sampling), len(ids[group])) for group in groups)
+        return chain.from_iterable(starmap(each_row, streams))
+
+    def evaluate(self, documents: Sequence[str]) -> dict[str, float]:
+        """How surprised the model is by every token of these documents: the figures of inference.evaluation."""
+        return evaluate(self.model, self.tokenizer, documents, self.kernels)
 
     def logits(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         """The logits (B, T, V) after each of the tokens (B, T)."""
@@ -90,13 +118,15 @@ class LanguageModel:
         return BatchLoss(self.model, kernels=self.kernels).evaluate(batches)
 
     def _stream(
-        self, ids: Sequence[int], rng: Random, sampling: Sampling, max_new_tokens: int | None
-    ) -> Iterator[Token]:
-        session = self._idle.pop() if self._idle else Session(self.model, self.kernels)
+        self, ids: Sequence[list[int]], rngs: Sequence[Random], sampling: Sampling
+    ) -> Iterator[tuple[int, Token]]:
+        session, self._idle = self._idle, None
+        if session is None or session.rows != len(ids):
+            session = Session(self.model, self.kernels, len(ids))
         try:
-            yield from generate(session, self.tokenizer, ids, rng, sampling, max_new_tokens)
+            yield from generate(session, self.tokenizer, ids, rngs, sampling)
         finally:
-            self._idle.append(session)
+            self._idle = session
 
     def _forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         with no_grad():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, isfinite
+from math import exp, isfinite, log
 from random import Random
 
 from microgpt_core.errors import NonFiniteError, require
@@ -10,16 +10,19 @@ from microgpt_core.errors import NonFiniteError, require
 
 @dataclass(frozen=True)
 class Sampling:
-    """How bold the choice is, and among how many. The fields' meanings are `probabilities`'."""
+    """How a text goes on: how bold each choice is and among how many (see `probabilities`), and for how long."""
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
+    max_new_tokens: int | None = None  # until it ends by itself, or the block is full
 
     def __post_init__(self) -> None:
         require(isfinite(self.temperature) and self.temperature >= 0, "temperature", self.temperature, "0 or more")
         require(self.top_k is None or self.top_k >= 1, "top_k", self.top_k, "1 or more")
         require(self.top_p is None or 0 < self.top_p <= 1, "top_p", self.top_p, "more than 0, up to 1")
+        limit = self.max_new_tokens
+        require(limit is None or limit >= 0, "max_new_tokens", limit, "0 or more")
 
     def probabilities(self, logits: Sequence[float]) -> list[float]:
         """softmax(logits / temperature), over the `top_k` likeliest tokens, then over the fewest that hold `top_p`.
@@ -60,6 +63,17 @@ def nucleus(order: Sequence[int], powers: Sequence[float], top_p: float) -> list
         if mass >= needed:
             break
     return kept
+
+
+def log_probability(logits: Sequence[float], token: int) -> float:
+    """ln of what the model itself gives a token: softmax(logits), without temperature and cuts."""
+    top = max(logits)
+    return logits[token] - top - log(sum([exp(z - top) for z in logits]))
+
+
+def sample_rng(seed: int | None, sample: int) -> Random:
+    """The random stream of one sample of many, whichever are drawn beside it."""
+    return Random() if seed is None else Random(f"{seed}/{sample}")
 
 
 def choose(probabilities: Sequence[float], rng: Random) -> int:

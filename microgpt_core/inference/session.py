@@ -1,10 +1,10 @@
-"""A session: a model reading and continuing one text, with the keys and values of what it read kept."""
+"""A session: a model reading texts side by side, with the keys and values of what it read kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from microgpt_core.components.buffer import flat, rows
+from microgpt_core.components.buffer import rows, write
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.context import no_grad
@@ -12,53 +12,71 @@ from microgpt_core.engine.region import allocate_together
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.errors import DataError
 from microgpt_core.models.model import Model
+from microgpt_core.text.batch import PADDING
 
 
 class Session:
-    """One sequence and its cache. Sessions of a model share its parameters.
+    """One text in each of its rows, and their caches. Sessions of a model share its parameters.
 
-    `read` takes tokens and returns the logits after the last: many at once at first (prefill), then one
-    by one. Prefill is done in lengths of powers of two, so that a few plans serve every prompt: what
-    stands behind the prompt's end is written over before anything can see it. A model without caches
-    reads its whole text again each time.
+    `read` takes new tokens for each row and returns the logits after the last: many at once at first
+    (prefill), then one by one, each row at its own place. A row's logits are to the bit what they would be
+    alone, and without a cache. A model without caches reads its whole texts again each time.
     """
 
-    def __init__(self, model: Model, kernels: Kernels = REFERENCE) -> None:
-        self.model = model
-        self._read: list[int] = []  # all tokens so far
-        self._start = tensor([0], "int32")
+    def __init__(self, model: Model, kernels: Kernels = REFERENCE, rows: int = 1) -> None:
+        self.model, self.rows = model, rows
+        self._texts: list[list[int]] = [[] for _ in range(rows)]  # all tokens so far
+        self._start = tensor([0] * rows, "int32")
         self._caches = model.caches(self._start, rows=model.block_size)
         allocate_together(t.value for cache in self._caches for t in (cache.keys, cache.values))
         self._plan = Captured(self._forward, kernels, quiet=True)
 
-    @property
-    def room(self) -> int:
+    def room(self, row: int = 0) -> int:
         """How many more tokens fit."""
-        return self.model.block_size - len(self._read)
+        return self.model.block_size - len(self._texts[row])
 
-    def reset(self) -> None:
-        """Forget what was read."""
-        self._read = []
+    def reset(self, row: int | None = None) -> None:
+        """Forget what a row read; without `row`, what all of them did."""
+        for i in range(self.rows) if row is None else [row]:
+            self._texts[i] = []
 
-    def read(self, tokens: Sequence[int]) -> list[float]:
-        """Read tokens after those read before. Returns the logits (V,) of what comes next.
+    def read(self, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Read new tokens in each row. Returns the logits (V,) of what comes next in it.
 
-        Raises DataError for no tokens, or more than there is room for.
+        A row without new tokens is idle: it keeps its text and gets []. Raises DataError for tokens that there
+        is no room for or that aren't in the vocabulary; no row has read anything then.
+
+        All rows are read in one length, a power of two, so that a few plans serve every prompt. What stands
+        behind a row's end is written over before anything can see it. Where there is no room for it, the row
+        begins earlier: tokens that it read before put the same keys and values into the cache again.
         """
-        if not 0 < len(tokens) <= self.room:
-            raise DataError(
-                f"a session of {self.model.block_size} tokens has room for {self.room} more, found {len(tokens)}"
-            )
-        text = [*self._read, *tokens]
-        start = len(self._read) if self._caches else 0
-        n = len(text) - start
-        length = min(1 << (n - 1).bit_length(), self.model.block_size - start)  # the next power of two, if it fits
-        padded = text[start:] + [0] * (length - n)
-        flat(self._start.data)[0] = start
-        logits = self._plan(tensor([padded], "int32"), tensor([list(range(start, start + length))], "int32"))
-        self._read = text
-        return [float(z) for z in rows(logits.data)[n - 1]]
+        block_size = self.model.block_size
+        if len(tokens) != self.rows:
+            raise DataError(f"a session of {self.rows} row(s) takes a list of tokens for each, found {len(tokens)}")
+        for row, new in enumerate(tokens):
+            if len(new) > self.room(row):
+                raise DataError(
+                    f"row {row} of {block_size} tokens has room for {self.room(row)} more, found {len(new)}"
+                )
+        texts = [[*text, *new] for text, new in zip(self._texts, tokens)]
+        known = [len(text) if self._caches else 0 for text in self._texts]
+        longest = max(len(text) - at if new else 0 for text, at, new in zip(texts, known, tokens))
+        if not longest:
+            return [[] for _ in texts]
+        length = bucket(longest, block_size)
+        starts = [min(at, block_size - length) for at in known]
+        ids = [(text[at:] + [PADDING] * length)[:length] for text, at in zip(texts, starts)]
+        write(self._start.data, starts)
+        logits = self._plan(tensor(ids, "int32"), tensor([list(range(at, at + length)) for at in starts], "int32"))
+        self._texts = texts
+        last = [row * length + len(text) - 1 - at for row, (text, at) in enumerate(zip(texts, starts))]
+        return [rows(logits.data)[at].tolist() if new else [] for at, new in zip(last, tokens)]
 
     def _forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         with no_grad():
             return self.model(tokens, positions, self._caches or None)
+
+
+def bucket(n: int, most: int) -> int:
+    """The length in which n tokens are read: the next power of two, if that isn't too long."""
+    return min(1 << (n - 1).bit_length(), most)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import Any
 
 from microgpt_core.errors import require
 
@@ -36,3 +37,7 @@ class GenerateSettings:
             require(value is None or value >= 1, name, value, "1 or more")
         require(self.top_p is None or 0 < self.top_p <= 1, "top_p", self.top_p, "more than 0, up to 1, or null")
         require(self.seed is None or self.seed >= 0, "seed", self.seed, "0 or more, or null")
+
+    def arguments(self) -> dict[str, Any]:
+        """Those that `LanguageModel.stream` takes too."""
+        return {name: getattr(self, name) for name in ("max_new_tokens", "temperature", "top_k", "top_p")}

@@ -12,9 +12,11 @@ from microgpt_core.text.char import Char
 BLOCK_SIZE = 11
 
 
-def lively(precision: str = "float32", block_size: int = BLOCK_SIZE, vocab_size: int = 6, **fields) -> GPT:
+def lively(
+    precision: str = "float32", block_size: int = BLOCK_SIZE, vocab_size: int = 6, cls: type[GPT] = GPT, **fields
+) -> GPT:
     sizes = {"n_layer": 2, "n_head": 2, "n_embd": 8, "init_std": 0.3, "init_output_std": 0.3, **fields}
-    model = GPT(vocab_size=vocab_size, block_size=block_size, **sizes)
+    model = cls(vocab_size=vocab_size, block_size=block_size, **sizes)
     model.allocate(precision)
     model.initialise(random.Random(12))
     return model

@@ -1,12 +1,14 @@
 """Generation: where it begins, how it goes on past the block, where it ends, and what a stream hands out when."""
 
 import random
+from itertools import islice
+from math import exp
 
 import pytest
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import ConfigurationError, DataError, NonFiniteError
-from microgpt_core.inference.generate import generate
+from microgpt_core.inference.generate import Token, generate
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.inference.sampling import Sampling
 from microgpt_core.text.char import Char
@@ -35,18 +37,28 @@ class Pieces(Tokenizer):
 
 
 class Script:
-    """Stands in for a session: says 0, 1, 2, ... whatever it reads."""
+    """Stands in for a session of one row: says 0, 1, 2, ... whatever it reads."""
 
     def __init__(self, n: int) -> None:
-        self.model, self.room, self.n, self.said = self, n + 1, n, 0
-        self.block_size = self.vocab_size = n
+        self.model, self.rows, self.n, self.said = self, 1, n, 0
+        self.block_size = n
 
     def reset(self) -> None:
         pass
 
-    def read(self, tokens: list[int]) -> list[float]:
+    def room(self, row: int) -> int:
+        return self.n + 1
+
+    def read(self, tokens: list[list[int]]) -> list[list[float]]:
         self.said += 1
-        return [float(i == self.said - 1) for i in range(self.n)]
+        return [[float(i == self.said - 1) for i in range(self.n)]]
+
+
+def say(pieces: list[bytes]) -> list[Token]:
+    """The tokens of a text that was cut into these pieces."""
+    n = len(pieces)
+    stream = generate(Script(n), Pieces(pieces), [[0]], [random.Random(0)], Sampling(0, max_new_tokens=n))
+    return [token for _, token in stream]
 
 
 def greedy(language_model: LanguageModel, context: list[int], n: int) -> list[int]:
@@ -152,14 +164,23 @@ def test_top_k_1_is_greedy(language_model: LanguageModel) -> None:
     assert {language_model.generate("b", top_k=1, seed=i, max_new_tokens=20) for i in range(5)} == {greedy_text}
 
 
-def test_probabilities_are_those_of_the_choice(language_model: LanguageModel) -> None:
-    tokens = list(language_model.stream("a", seed=2, temperature=1.0, max_new_tokens=6))
+@pytest.mark.parametrize("settings", [{"temperature": 1.0}, {"temperature": 0.5, "top_k": 3}, {"top_p": 0.6}])
+def test_probabilities_are_those_of_the_choice_and_logprobs_the_models(
+    language_model: LanguageModel, settings: dict
+) -> None:
     context = [0, 1]
-    for token in tokens:
-        expected = Sampling(1.0).probabilities(language_model.logits([context]).tolist()[0][-1])
-        assert token.probability == expected[token.id]
+    for token in language_model.stream("a", seed=2, max_new_tokens=6, **settings):
+        logits = language_model.logits([context]).tolist()[0][-1]
+        assert token.probability == Sampling(**{"temperature": 0.8} | settings).probabilities(logits)[token.id]
+        assert exp(token.logprob) == pytest.approx(Sampling().probabilities(logits)[token.id], rel=1e-12)
         context.append(token.id)
-    assert {t.probability for t in language_model.stream("a", temperature=0)} <= {1.0}
+
+
+def test_without_a_choice_the_logprob_still_says_how_sure_the_model_was(language_model: LanguageModel) -> None:
+    language_model.tokenizer.bos = None  # nothing ends
+    tokens = list(language_model.stream("a", temperature=0, max_new_tokens=9))
+    assert {t.probability for t in tokens} == {1.0}
+    assert all(-5 < t.logprob < 0 for t in tokens)
 
 
 def test_streams_run_side_by_side(language_model: LanguageModel) -> None:
@@ -176,21 +197,83 @@ def test_streams_run_side_by_side(language_model: LanguageModel) -> None:
     assert together == alone
 
 
-def test_sessions_are_used_again(make_model) -> None:
-    """Also after a stream was given up, or failed."""
+def test_a_session_is_used_again(make_model) -> None:
+    """Also after a stream was given up, or failed; by the next one that has as many rows."""
     model = never_ends(make_model)
+    model.generate(seed=0)
+    session = model._idle
+    assert session is not None
     for seed in range(5):
         model.generate(seed=seed)
-    assert len(model._idle) == 1
+    assert model._idle is session
     stream = model.stream("a", max_new_tokens=9)
     next(stream)
-    assert len(model._idle) == 0
+    assert model._idle is None
     stream.close()
-    assert len(model._idle) == 1
+    assert model._idle is session
+    model.generate_many(["a"] * 6, batch_size=3, seed=1)
+    assert model._idle.rows == 3
+    session = model._idle
     model.model.lm_head.weight.data[0, 0] = float("nan")
     with pytest.raises(NonFiniteError):
-        model.generate(seed=1)
-    assert len(model._idle) == 1
+        model.generate_many(["a"] * 3, seed=1)
+    assert model._idle is session
+
+
+SETTINGS = [
+    {},
+    {"max_new_tokens": 40},  # past the block
+    {"max_new_tokens": 3, "temperature": 0},
+    {"temperature": 1.5, "top_k": 4, "top_p": 0.9, "max_new_tokens": 25},
+]
+PROMPTS = ["", "a", "abcdeabcdea", "abcde" * 5, "b", "b", "edcbaedc", "c" * 10]
+
+
+@pytest.mark.parametrize("with_bos", [True, False])
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("batch_size", [2, 3, 8, 100])
+def test_a_batch_gives_the_texts_of_one_by_one(make_model, settings: dict, with_bos: bool, batch_size: int) -> None:
+    """Also their probabilities, to the bit. Prompts of all lengths, rows that end at different times, last groups
+    that aren't full.
+    """
+    model = LanguageModel(make_model(vocab_size=6), Char().train(["abcde"])) if with_bos else never_ends(make_model)
+
+    def written(batch_size: int) -> list[list[Token]]:
+        return [list(tokens) for tokens in model.stream_many(PROMPTS, seed=3, batch_size=batch_size, **settings)]
+
+    alone = written(1)
+    assert written(batch_size) == alone
+    assert [len(tokens) for tokens in alone] != [len(alone[0])] * len(PROMPTS) or "max_new_tokens" in settings
+    texts = [prompt + "".join(t.text for t in tokens) for prompt, tokens in zip(PROMPTS, alone)]
+    assert model.generate_many(PROMPTS, seed=3, batch_size=batch_size, **settings) == texts
+    if settings.get("temperature") != 0:
+        assert alone[4] != alone[5]  # the same prompt, another stream of random numbers
+        assert model.generate_many(PROMPTS, seed=4, **settings) != texts
+
+
+def test_text_i_has_the_random_stream_of_seed_and_i(language_model: LanguageModel) -> None:
+    many = language_model.generate_many(["b"] * 5, seed=8, max_new_tokens=20)
+    assert many == [language_model.generate("b", rng=random.Random(f"8/{i}"), max_new_tokens=20) for i in range(5)]
+    assert many[:3] == language_model.generate_many(["b"] * 3, seed=8, max_new_tokens=20)
+    assert len({tuple(language_model.generate_many(["b"] * 5)) for _ in range(5)}) > 1  # without a seed: any
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_streams_of_many_come_as_they_are_made(make_model, batch_size: int) -> None:
+    """The first row's tokens at once. Streams that are read later, in any order or in part, are still whole."""
+    model = never_ends(make_model)
+    expected = [list(tokens) for tokens in model.stream_many(["a"] * 5, seed=2, max_new_tokens=20)]
+    streams = model.stream_many(["a"] * 5, seed=2, max_new_tokens=20, batch_size=batch_size)
+    first = next(streams)
+    assert list(islice(first, 2)) == expected[0][:2]
+    assert model._idle is None  # it is still at work
+    others = list(streams)
+    assert [list(tokens) for tokens in reversed(others)] == expected[:0:-1]
+    assert list(first) == expected[0][2:]
+
+
+def test_no_prompts_give_no_texts(language_model: LanguageModel) -> None:
+    assert language_model.generate_many([]) == []
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -213,8 +296,14 @@ def test_impossible_settings_are_refused_at_once(language_model: LanguageModel, 
     """When the stream is asked for, not when its first token is."""
     with pytest.raises(ConfigurationError, match=next(iter(settings))):
         language_model.stream("a", **settings)
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
+        language_model.stream_many(["a"], **settings)
     with pytest.raises(DataError, match="unknown character"):
         language_model.stream("x")
+    with pytest.raises(DataError, match="unknown character"):
+        language_model.stream_many(["a", "x"])
+    with pytest.raises(ConfigurationError, match="batch_size: found 0, allowed: 1 or more"):
+        language_model.stream_many(["a"], batch_size=0)
 
 
 ALPHABET = "aé€😀ß漢\n\u0301🇨🇭"
@@ -228,8 +317,7 @@ def test_streaming_never_splits_a_character() -> None:
         data = text.encode("utf-8")
         cuts = sorted({0, len(data), *(rng.randrange(len(data)) for _ in range(rng.randrange(8)))})
         pieces = [data[a:b] for a, b in zip(cuts, cuts[1:])]
-        rng_, n = random.Random(0), len(pieces)
-        tokens = list(generate(Script(n), Pieces(pieces), [0], rng_, Sampling(0), max_new_tokens=n))
+        tokens, n = say(pieces), len(pieces)
         assert [t.id for t in tokens] == list(range(n))
         for i in range(n):
             so_far = "".join(t.text for t in tokens[: i + 1])
@@ -248,10 +336,9 @@ def test_streaming_never_splits_a_character() -> None:
     ],
 )
 def test_what_is_no_text_is_replaced(pieces: list[bytes], texts: list[str]) -> None:
-    n = len(pieces)
-    tokens = list(generate(Script(n), Pieces(pieces), [0], random.Random(0), Sampling(0), max_new_tokens=n))
+    tokens = say(pieces)
     assert [t.text for t in tokens] == texts
-    assert [t.id for t in tokens] == [*range(n), -1][: len(texts)]
+    assert [t.id for t in tokens] == [*range(len(pieces)), -1][: len(texts)]
 
 
 def test_a_byte_model_streams_whole_characters(make_model) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from microgpt_core.errors import ConfigurationError, NonFiniteError
-from microgpt_core.inference.sampling import Sampling, choose
+from microgpt_core.inference.sampling import Sampling, choose, log_probability, sample_rng
 
 NAN, INF = math.nan, math.inf
 
@@ -137,8 +137,23 @@ def test_rounding_never_reaches_an_impossible_id() -> None:
         ({"top_p": 0.0}, "top_p: found 0.0"),
         ({"top_p": 1.1}, "top_p: found 1.1"),
         ({"top_p": NAN}, "top_p: found nan"),
+        ({"max_new_tokens": -1}, "max_new_tokens: found -1, allowed: 0 or more"),
     ],
 )
 def test_impossible_settings_are_refused(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Sampling(**fields)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e4, -1e4])
+def test_log_probabilities_are_those_of_the_softmax(shift: float) -> None:
+    logits = [1.0 + shift, 3.0 + shift, -700.0 + shift]
+    found = [log_probability(logits, token) for token in range(3)]
+    assert found[:2] == pytest.approx([math.log(p) for p in softmax([1.0, 3.0, -700.0])[:2]], rel=1e-10)
+    assert found[2] == pytest.approx(found[1] - 703.0, rel=1e-12)
+
+
+def test_every_sample_has_a_stream_of_its_own() -> None:
+    first = [sample_rng(1, i).random() for i in range(50)]
+    assert first == [sample_rng(1, i).random() for i in range(50)]
+    assert len({*first, *(sample_rng(2, i).random() for i in range(50)), *(sample_rng(None, 0).random(),)}) == 101

@@ -133,9 +133,9 @@ def test_a_session_without_caches_reads_its_text_again(tokenizer: Char) -> None:
     text = [0, 3, 1, 4, 2, 2, 1, 3]
     whole = LanguageModel(model, tokenizer).logits([text]).tolist()[0]
     session = Session(model)
-    found = [session.read(text[a:b])[:] for a, b in ((0, 3), (3, 4), (4, 8))]
-    assert found == [whole[2], whole[3], whole[7]]
-    assert session.room == 0
+    found = [session.read([text[a:b]]) for a, b in ((0, 3), (3, 4), (4, 8))]
+    assert found == [[whole[2]], [whole[3]], [whole[7]]]
+    assert session.room() == 0
 
 
 def test_parts_are_named_by_their_place(tokenizer: Char) -> None:
