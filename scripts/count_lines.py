@@ -3,7 +3,7 @@
     python scripts/count_lines.py [PACKAGE FOLDER]
 
 A line counts if there is code on it. Blank lines, comments and docstrings don't: explaining must never be what a
-file is shortened by. The limits are promises to the reader.
+file is shortened by. The limits are promises to the reader: docs/explanation/size.md says why they are what they are.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "microgpt_core"
 READING_PATH = ("components", "ops", "engine", "models", "training", "inference")
-READING_LIMIT, CORE_LIMIT = 4_000, 7_000
+READING_LIMIT, CORE_LIMIT = 4_000, 9_000
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 LAYOUT = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT, tokenize.ENDMARKER)
 
