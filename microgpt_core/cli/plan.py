@@ -1,20 +1,28 @@
 """`microgpt plan`: what a pipeline will compute, in what memory, before any of it is allocated."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from microgpt_core.cli.options import json_option, plugin_option, set_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.components.op import show_shape
-from microgpt_core.engine.plan import Plan
-from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.forecast import Forecast, forecast
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.run_folder import RESOLVED
-from microgpt_core.plugins.loader import load
+from microgpt_core.engine.plan import Plan, PlanCall
+from microgpt_core.models.gpt import GPT
+from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline import api
+from microgpt_core.pipeline.forecast import Forecast
+from microgpt_core.pipeline.machine import available_memory
+from microgpt_core.pipeline.picture import graph_of
+from microgpt_core.pipeline.picture_dot import to_dot
+from microgpt_core.pipeline.picture_svg import to_svg
+from microgpt_core.storage.atomic import atomic_write
+
+Row = TypeVar("Row")
 
 EXAMPLES = """\b
 Examples:
@@ -22,71 +30,131 @@ Examples:
   microgpt plan names --explain --set model.n_layer=4
   microgpt plan ./mine.yaml --json > plan.json
   microgpt plan runs/names-1                  the plan of a run that was made
+  microgpt plan --preset gpt2 --set train.batch_size=4
+  microgpt plan names --svg block.svg         a picture of the first block
 """
+LATER_BLOCK = re.compile(r"(.*\.)?[1-9]\d*(\.|$)")  # block.1 and what is in it, but not block.0
 
 
 @click.command("plan", epilog=EXAMPLES)
-@click.argument("pipeline", default="names")
+@click.argument("pipeline", required=False)
+@click.option("--preset", help="Plan a model of this preset, with the vocabulary that it was made for.")
+@click.option("--presets", is_flag=True, help="List the presets.")
 @click.option("--explain", is_flag=True, help="Say which backend won each call, and why others did not.")
+@click.option("--all", "everything", is_flag=True, help="List every block; without it, only the first.")
 @click.option("--vocab-size", type=click.IntRange(min=1), help="Instead of asking the tokenizer, which reads the text.")
+@click.option("--dot", is_flag=True, help="Print the graph of one block's calls instead, in Graphviz's language.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw that graph.")
+@click.option("--scope", default="block.0", show_default=True, help="What --dot and --svg show.")
 @set_option
 @plugin_option
 @json_option
 def command(
-    pipeline: str,
+    pipeline: str | None,
+    preset: str | None,
+    presets: bool,
     explain: bool,
+    everything: bool,
     vocab_size: int | None,
+    dot: bool,
+    svg: Path | None,
+    scope: str,
     overrides: tuple[str, ...],
     plugins: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Show a training step of PIPELINE, or of the run in a folder: its calls, their costs, how long each value
-    lives, and the memory that it takes.
+    lives, and the memory that it takes. Without PIPELINE: of a model with every default, or of a preset.
     """
-    registry = load(builtin, plugins)
-    resolved = Path(pipeline) / RESOLVED
-    settings = read_pipeline(resolved if resolved.is_file() else pipeline, registry, overrides)
-    run = Run(settings, registry, Path())
-    found = forecast(settings, registry, vocab_size or run.tokenizer.vocab_size, run.batching)
+    if dot and as_json:
+        raise click.UsageError("--dot and --json would both be printed; choose one")
+    if presets:
+        print_presets(as_json)
+        return
+    wanted = (f"model.preset={preset}", *overrides) if preset else overrides
+    found = api.plan(pipeline, wanted, vocab_size=vocab_size, plugins=plugins)
+    if dot or svg:
+        draw(found.micro, scope, dot, svg)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
+    if as_json or dot or svg:
         return
-    print_parameters(found)
+    print_parameters(found, everything)
     for title, plan in (("micro: forward and backward", found.micro), ("update", found.update)):
-        click.echo(f"\n{title}: {len(plan.calls)} calls, {plan.flops:,} FLOPs, {plan.bytes:,} bytes moved")
-        print_calls(plan, explain)
+        again = f" ({plan.recomputed_flops:,} of them recomputed)" if plan.recomputed_flops else ""
+        click.echo(f"\n{title}: {len(plan.calls)} calls, {plan.flops:,} FLOPs{again}, {plan.bytes:,} bytes moved")
+        print_calls(plan, explain, everything)
     print_memory(found)
 
 
-def print_parameters(found: Forecast) -> None:
-    rows = [(p.name, show_shape(p.shape, p.value.format), f"{p.value.size:,}") for p in found.model.parameters()]
-    rows.append(("all", "", f"{found.model.n_parameters:,}"))
-    print_table(("parameter", "shape", "numbers"), rows)
+def print_presets(as_json: bool) -> None:
+    rows = []
+    for name, (about, vocab_size, fields) in PRESETS.items():
+        rows.append((name, f"{GPT(vocab_size=vocab_size, **fields).n_parameters:,}", f"{vocab_size:,}", about))
+    if as_json:
+        click.echo(json.dumps({name: {"vocab_size": v, **fields} for name, (_, v, fields) in PRESETS.items()}))
+    else:
+        print_table(("preset", "parameters", "tokens", ""), rows)
 
 
-def print_calls(plan: Plan, explain: bool) -> None:
+def draw(plan: Plan, scope: str, dot: bool, svg: Path | None) -> None:
+    nodes = graph_of(plan, scope)
+    if dot:
+        click.echo(to_dot(nodes, scope))
+    if svg:
+        atomic_write(svg, to_svg(nodes, scope).encode("utf-8"))
+        click.echo(f"{svg}: the calls of {scope}", err=True)
+
+
+def print_parameters(found: Forecast, everything: bool) -> None:
+    shown, folded = fold(list(found.model.parameters()), lambda p: p.name, everything)
+    rows = [(p.name, show_shape(p.shape, p.value.format), f"{p.value.size:,}") for p in shown]
+    rows += (
+        [("...", f"{len(folded)} more, in further blocks", f"{sum(p.value.size for p in folded):,}")] if folded else []
+    )
+    print_table(("parameter", "shape", "numbers"), [*rows, ("all", "", f"{found.model.n_parameters:,} parameters")])
+
+
+def fold(rows: list[Row], name: Callable[[Row], str], everything: bool) -> tuple[list[Row], list[Row]]:
+    """The rows to show, and those of the blocks after the first, which are like it."""
+    later = [] if everything else [row for row in rows if LATER_BLOCK.match(name(row))]
+    return [row for row in rows if row not in later], later
+
+
+def print_calls(plan: Plan, explain: bool, everything: bool) -> None:
     """A line a call: what it writes, and until which call that lives."""
     headers = ["#", "scope", "call", "writes", "lives", "FLOPs", "bytes", "kernel"]
+    shown, folded = fold(list(enumerate(plan.calls)), lambda row: call_scope(plan, row[1]), everything)
     rows = []
-    for at, call in enumerate(plan.calls):
+    for at, call in shown:
         written = [plan.values[i] for i in call.written]
         shapes = ", ".join(show_shape(v.shape) for v in written)
         lives = ", ".join("always" if v.role == "persistent" else f"{v.first}-{v.last}" for v in written)
         name = f"{call.op.name}.{call.method}" + (f" sets {', '.join(call.sets)}" if call.sets else "")
+        name += " again" if call.again else ""
         row = [str(at), call.scope, name, shapes, lives, f"{call.flops:,}", f"{call.bytes:,}", call.backend]
         rows.append([*row, "; ".join(call.refusals) or "first choice"] if explain else row)
     print_table([*headers, "why"] if explain else headers, rows)
+    if folded:
+        click.echo(f"... and {len(folded)} calls of further blocks: --all")
+
+
+def call_scope(plan: Plan, call: PlanCall) -> str:
+    """Where a call belongs: its scope, or the parameter that it updates."""
+    return call.scope or plan.values[call.written[0]].name
 
 
 def print_memory(found: Forecast) -> None:
-    values = found.micro.region_bytes + found.update.region_bytes
     every = sum(v.nbytes for v in found.micro.values if v.role != "persistent")
+    notes = {
+        "values": f"{every:,} without reuse; batch {show_shape(found.batch)}",
+        "workspace": "the most that one call makes beside them",
+        "plans": f"{found.shapes} shapes of batches",
+    }
+    rows = [(name, f"{n:,}", notes.get(name, "")) for name, n in found.memory.items() if n]
+    free = available_memory()
+    rows.append(("peak", f"{found.peak_bytes:,}", "" if free is None else f"{free:,} more are free"))
+    rows.append(("a checkpoint", f"{found.checkpoint_bytes:,}", f"on disk; at most {found.disk_bytes:,} in all"))
     click.echo("")
-    rows = [
-        ("parameters", f"{found.parameter_bytes:,}", ""),
-        ("gradients", f"{found.gradient_bytes:,}", ""),
-        ("optimizer", f"{found.optimizer_bytes:,}", ""),
-        ("values", f"{values:,}", f"{every:,} without reuse; batch {show_shape(found.batch)}"),
-        ("peak", f"{found.peak_bytes:,}", f"and {found.step_flops:,} FLOPs a step"),
-    ]
     print_table(("memory", "bytes", ""), rows)
+    click.echo(f"\n{found.step_flops:,} FLOPs a step")

@@ -20,6 +20,10 @@ class Kernel:
         """None where this kernel can run, otherwise the reason why it can't."""
         return None
 
+    def workspace(self, shapes: Mapping[str, Shape]) -> int:
+        """The bytes that a call needs beside its arguments while it runs."""
+        return 0
+
     def forward(self, *views: Any, **attributes: Any) -> None:
         raise NotImplementedError
 

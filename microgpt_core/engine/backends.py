@@ -18,6 +18,9 @@ class Reference(Backend):
     name = "reference"
 
 
+LISTED = 40  # bytes of a float in a list: 24 for the object, which the allocator rounds up to 32, and a pointer
+
+
 @dataclass
 class Choice:
     """Who won a call, and why the backends asked before could not have it."""
@@ -29,6 +32,15 @@ class Choice:
     @property
     def sets(self) -> tuple[str, ...]:
         return self.kernel.sets if isinstance(self.kernel, Kernel) else ()
+
+    def workspace(self, call: Call, numbers: int) -> int:
+        """The bytes that the call needs beside its arguments, of which it reads or makes so many numbers.
+
+        The reference makes lists of them; ops without a derivative work in short stretches.
+        """
+        if isinstance(self.kernel, Kernel):
+            return self.kernel.workspace({n: v.shape for n, v in call.arguments.items() if v is not None})
+        return numbers * LISTED if call.op.signature.backward else 0
 
     def bind(
         self, call: Call, buffers: Sequence[Buffer | None], sets: frozenset[str] = frozenset()

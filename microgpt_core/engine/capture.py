@@ -82,6 +82,9 @@ class Captured:
             self.captures += 1
             while len(self._replays) > max(1, self.limit):
                 self._replays.popitem(last=False)
+        replay, structure = self._replays[key]
+        if replay.left_behind:  # or its old memory would stay
+            self._replays[key] = Replay(replay.planned, self.region), structure
         self._replays.move_to_end(key)
         return self._replays[key]
 

@@ -47,6 +47,7 @@ class PlanCall:
     refusals: list[str]  # who could not have it, and why
     flops: int
     bytes: int
+    workspace: int = 0  # bytes needed beside the values while it runs
     again: bool = False  # a forward call that recompute repeats for backward
 
 
@@ -73,6 +74,11 @@ class Plan:
     @property
     def bytes(self) -> int:
         return sum(c.bytes for c in self.calls)
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The most that any one call needs beside the values."""
+        return max(c.workspace for c in self.calls)
 
     @cached_property
     def peak_live_bytes(self) -> int:

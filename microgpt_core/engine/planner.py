@@ -161,7 +161,7 @@ def name_values(lines: Iterable[Line], trace: Trace) -> dict[Value, str]:
 
 def plan_call(line: Line, index: Mapping[Value, int]) -> PlanCall:
     call, choice = line.call, line.choice
-    flops, touched = cost(call)
+    flops, numbers, touched = cost(call)
     return PlanCall(
         op=call.op,
         method=call.method,
@@ -174,14 +174,15 @@ def plan_call(line: Line, index: Mapping[Value, int]) -> PlanCall:
         refusals=choice.refusals,
         flops=flops,
         bytes=touched,
+        workspace=choice.workspace(call, numbers),
         again=call.again,
     )
 
 
-def cost(call: Call) -> tuple[int, int]:
-    """Floating-point operations, and bytes read and written (an update is both)."""
+def cost(call: Call) -> tuple[int, int, int]:
+    """Floating-point operations; numbers read and made, sums of gradients apart; bytes moved (an update is two)."""
     known = call.op.cost(*call.inputs, **call.attributes)
-    updates, touched, moved = call.updates, known.get("touched", {}), 0
+    updates, touched, made, moved = call.updates, known.get("touched", {}), 0, 0
     if call.method == "forward":
         flops = known.get("forward", 0)
     else:
@@ -189,8 +190,9 @@ def cost(call: Call) -> tuple[int, int]:
     for name, value in call.arguments.items():
         if value is not None:
             numbers = touched.get(name.removeprefix("d_"), value.size)
+            made += 0 if name in updates else numbers
             moved += numbers * ITEM_BYTES[value.format] * (2 if name in updates else 1)
-    return flops, moved
+    return flops, made, moved
 
 
 def lay_out(values: list[PlanValue]) -> int:

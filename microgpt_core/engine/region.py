@@ -21,10 +21,11 @@ class Region:
     """Memory that begins at a page and is zero at first.
 
     Replays hold `busy` while they run. `content` is whatever ran last: results of anything before are gone.
+    `version` counts the times that it grew into new memory.
     """
 
     def __init__(self, nbytes: int = 1) -> None:
-        self.busy, self.content = threading.Lock(), object()
+        self.busy, self.content, self.version = threading.Lock(), object(), 0
         self._memory = self._map(nbytes)
 
     @property
@@ -34,7 +35,7 @@ class Region:
     def reserve(self, nbytes: int) -> None:
         """Make room for `nbytes`. Growing takes new memory; views of the old stay valid, and apart."""
         if nbytes > self.nbytes:
-            self._memory = self._map(nbytes)
+            self._memory, self.version = self._map(nbytes), self.version + 1
 
     def view(self, offset: int, shape: Shape, format: str, nbytes: int) -> Buffer:
         """A buffer over part of the region."""

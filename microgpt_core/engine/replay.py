@@ -37,9 +37,10 @@ class Replay:
     """A plan in memory. Calling it copies the inputs in, runs every call, and returns the outputs."""
 
     def __init__(self, planned: Planned, region: Region | None = None) -> None:
-        self.plan, values, lines = planned
+        self.planned, (self.plan, values, lines) = planned, planned
         self.region = region or Region()
         self.region.reserve(self.plan.region_bytes)
+        self._version = self.region.version
         self._values = [self._place(value, planned) for value, planned in zip(values, self.plan.values)]
         memory: dict[Value | None, Buffer | None] = {None: None}
         memory |= {value: placed.buffer() for value, placed in zip(values, self._values)}
@@ -49,6 +50,11 @@ class Replay:
         self._program = [
             line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets) for line in lines
         ]
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the region has grown into other memory since."""
+        return self._version != self.region.version
 
     def _place(self, value: Value, planned: PlanValue) -> Value:
         """The value with memory: its own, or its place in the region."""

@@ -44,8 +44,8 @@ class GPT(Model):
         norm_bias: whether norms learn a shift for each channel
         norm_eps: the norm's small constant; null: the op's own
         norm_placement: before each half of a block, or after its sum
-        embedding_norm: whether a norm follows the embedding
-        final_norm: whether a norm precedes the head
+        norm_embedding: whether a norm follows the embedding
+        norm_final: whether a norm stands before the head
         position: how a token knows its place: a learned row, turned queries and keys (rope), added waves, or not
         rope_theta: with rope, the slowest wavelength is about 2 pi times this
         attention: the op that mixes the values
@@ -73,8 +73,8 @@ class GPT(Model):
     norm_bias: bool = False
     norm_eps: float | None = None
     norm_placement: Literal["pre", "post"] = "pre"
-    embedding_norm: bool = True
-    final_norm: bool = False
+    norm_embedding: bool = True
+    norm_final: bool = False
     position: Literal["learned", "rope", "sinusoidal", "none"] = "learned"
     rope_theta: float = 10000.0
     attention: str | Op = "attention"
@@ -93,8 +93,8 @@ class GPT(Model):
         if self.tie_weights:
             self.lm_head.weight = self.wte.weight
         self.block = [self.make_block(i) for i in range(self.n_layer)]
-        self.first_norm = self.make_norm() if self.embedding_norm else None
-        self.last_norm = self.make_norm() if self.final_norm else None
+        self.embedding_norm = self.make_norm() if self.norm_embedding else None
+        self.final_norm = self.make_norm() if self.norm_final else None
 
     def make_block(self, layer: int) -> Block:
         std, output_std = self.init_std, self.init_output_std
@@ -125,12 +125,12 @@ class GPT(Model):
         elif self.position == "sinusoidal":
             x = ops.sinusoidal(x, positions)
         x = dropped(x, noise, self.dropout, stream=0)
-        if self.first_norm is not None:
-            x = self.first_norm(x)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         for block, cache in zip(self.block, caches or repeat(None)):
             x = block(x, positions, cache, noise)
-        if self.last_norm is not None:
-            x = self.last_norm(x)
+        if self.final_norm is not None:
+            x = self.final_norm(x)
         return self.lm_head(x)  # (B, T, V)
 
     def caches(self, start: Tensor, rows: int) -> list[Cache]:

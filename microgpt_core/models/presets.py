@@ -14,7 +14,7 @@ def gpt2(n_layer: int, n_head: int, n_embd: int) -> dict[str, Any]:
     """GPT-2's architecture; what writes into the residual stream begins smaller, the deeper the model."""
     return {
         "block_size": 1024, "n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "activation": "gelu_tanh",
-        "norm": "layernorm", "norm_weight": True, "norm_bias": True, "embedding_norm": False, "final_norm": True,
+        "norm": "layernorm", "norm_weight": True, "norm_bias": True, "norm_embedding": False, "norm_final": True,
         "bias": True, "tie_weights": True, "init_output_std": 0.02 / sqrt(2 * n_layer),
     }  # fmt: skip
 
@@ -23,7 +23,7 @@ def llama(block_size: int, n_layer: int, n_head: int, n_embd: int, **fields: Any
     """Llama's architecture: rope, RMSNorm with gains, a gated MLP, no biases."""
     return {
         "block_size": block_size, "n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "activation": "swiglu",
-        "norm": "rmsnorm", "norm_weight": True, "norm_eps": 1e-5, "embedding_norm": False, "final_norm": True,
+        "norm": "rmsnorm", "norm_weight": True, "norm_eps": 1e-5, "norm_embedding": False, "norm_final": True,
         "position": "rope", "tie_weights": True, "init_output_std": 0.02 / sqrt(2 * n_layer), **fields,
     }  # fmt: skip
 

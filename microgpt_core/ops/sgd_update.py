@@ -9,7 +9,7 @@ Where `factor` isn't finite nothing moves.
 
 from math import isfinite, prod
 
-from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, flat, write
+from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, flat, stretches, write
 
 
 class SGDUpdate(Op):
@@ -33,12 +33,13 @@ class SGDUpdate(Op):
         # w, grad and m alike; the others (1,)
         if not isfinite(factor[0]):
             return
-        move = [factor[0] * g for g in flat(grad)]
-        if m is not None:
-            velocity = [momentum * a + g for a, g in zip(flat(m), move)]
-            write(m, velocity)
-            move = [g + momentum * a for a, g in zip(velocity, move)] if nesterov else velocity
-        write(w, [p - lr[0] * g for p, g in zip(flat(w), move)])
+        for part in stretches(prod(w.shape)):
+            move = [factor[0] * g for g in flat(grad)[part]]
+            if m is not None:
+                velocity = [momentum * a + g for a, g in zip(flat(m)[part], move)]
+                write(flat(m)[part], velocity)
+                move = [g + momentum * a for a, g in zip(velocity, move)] if nesterov else velocity
+            write(flat(w)[part], [p - lr[0] * g for p, g in zip(flat(w)[part], move)])
 
     def cost(
         self, w: Shape, grad: Shape, factor: Shape, lr: Shape, step: Shape, m: Shape | None,

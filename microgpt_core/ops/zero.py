@@ -10,7 +10,9 @@ class Zero(Op):
         return {}
 
     def forward(self, x: Buffer) -> None:  # x of any shape
-        x.cast("B")[:] = bytes(x.nbytes)
+        view, zeros = x.cast("B"), bytes(4096)
+        for at in range(0, x.nbytes, len(zeros)):
+            view[at : at + len(zeros)] = zeros[: x.nbytes - at]
 
     def cost(self, x: Shape) -> Cost:
         """Nothing is computed."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.forecast import forecast
+from microgpt_core.pipeline.forecast import Forecast, forecast
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.pipeline.run_folder import RESOLVED, choose_folder, find_run, make_folder, model_folder
@@ -29,26 +30,62 @@ def run(
 
     `overrides` change its values ({"train.max_steps": 100}); `output` is the run's folder, by default the
     next `runs/<name>-<n>`; `plugins` are Python files whose components it may name. Raises PipelineError
-    with everything that is wrong in the file, before anything has been written.
+    with everything that is wrong in the file, before anything has been written, and DoesNotFitError where memory
+    or disk won't do, unless `force` (which also replaces the run in `output`) says to start anyway.
     """
     registry = load_plugins(builtin, plugins)
     settings = read_pipeline(pipeline, registry, overrides)
     folder = choose_folder(settings.name, None if output is None else Path(output), force)
     made = Run(settings, registry, folder, reporter or Reporter())
-    check(made)
+    check(made, force)
     make_folder(folder, settings, registry)
     made.execute()
     return made
 
 
-def check(run: Run) -> None:
-    """Raise what a stage would raise only later, before a folder is made or a minute is spent."""
-    _ = run.network, run.batches.batch(0)  # what is wrong with the data
-    forecast(run.pipeline, run.registry, run.tokenizer.vocab_size, run.batching)  # an op that its backend can't run
+def check(run: Run, force: bool = False) -> None:
+    """Raise what a stage would raise only later, before a folder is made or a minute is spent.
+
+    With `force` the run may be larger than the memory and the disk that are free.
+    """
+    _ = run.batches.batch(0), run.validation  # what is wrong with the data
+    found = predict(run)  # an op that its backend can't run
+    if "train" in run.pipeline.stages and not force:
+        found.require_room(run.folder)
     if "evaluate" in run.pipeline.stages and not run.validation:
         raise ConfigurationError(
             "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave it out"
         )
+    _ = run.network
+
+
+def plan(
+    pipeline: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    vocab_size: int | None = None,
+    plugins: Iterable[str | Path] = (),
+) -> Forecast:
+    """What a pipeline, or the run in a folder, will compute and need. Its text is read, no memory is taken.
+
+    Without a pipeline: a model with every default, or of a preset, which then has the vocabulary that it was made
+    for; no text is read.
+    """
+    registry = load_plugins(builtin, plugins)
+    resolved = Path(pipeline or "names") / RESOLVED
+    settings = read_pipeline(resolved if resolved.is_file() else pipeline or "names", registry, overrides)
+    made = Run(settings, registry, Path())
+    if pipeline is None and settings.model.preset:
+        vocab_size = vocab_size or PRESETS[settings.model.preset].vocab_size
+    if vocab_size is not None:
+        return forecast(settings, registry, vocab_size, made.batching)
+    return predict(made)
+
+
+def predict(run: Run) -> Forecast:
+    """What a run will compute and need; its text is read for it, and no memory taken."""
+    _, held_out = run.batches, bool(run.validation)
+    return forecast(run.pipeline, run.registry, run.tokenizer.vocab_size, run.batching, held_out)
 
 
 def load(model: str | Path, plugins: Iterable[str | Path] = ()) -> LanguageModel:

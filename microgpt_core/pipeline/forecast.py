@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.plan import Plan
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
+from microgpt_core.errors import DoesNotFitError
 from microgpt_core.models.model import Model
 from microgpt_core.pipeline.backends import find_kernels
+from microgpt_core.pipeline.machine import available_disk, available_memory, resident_bytes
 from microgpt_core.pipeline.settings import Pipeline
 from microgpt_core.pipeline.stages import update_op
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
+from microgpt_core.training.settings import TrainSettings
 from microgpt_core.training.update import Update
+
+PLANNED_CALL = 1500  # bytes that a call takes in a plan, as Python objects
+MOST_PLANS = 64  # shapes of batches whose plans are kept
 
 
 @dataclass
@@ -24,64 +33,116 @@ class Forecast:
 
     model: Model
     batch: tuple[int, int]  # (B, T): the largest batch
+    shapes: int  # of batches, each with a plan of its own
     micro: Plan
     update: Plan
-    accumulation: int
+    settings: TrainSettings
     optimizer_bytes: int
+    held_out: bool  # whether there is text to find the best weights by
+    process_bytes: int  # resident now: Python, packs and text
+    highest_bytes: int  # and at most so far
 
     @property
     def parameter_bytes(self) -> int:
         return sum(p.value.nbytes for p in self.model.parameters())
 
-    @property
-    def gradient_bytes(self) -> int:
-        return sum(p.value.nbytes for p in self.model.parameters() if p.requires_grad)
+    @cached_property
+    def memory(self) -> Mapping[str, int]:
+        """The bytes of each thing that will be in memory at once."""
+        keeps_best = self.settings.restore_best and self.settings.eval_interval > 0 and self.held_out
+        n_rows, n_columns = self.batch
+        return {
+            "process and text": self.process_bytes,
+            "parameters": self.parameter_bytes,
+            "gradients": sum(p.value.nbytes for p in self.model.parameters() if p.requires_grad),
+            "optimizer": self.optimizer_bytes,
+            "best weights": self.parameter_bytes if keeps_best else 0,
+            "batches": self.settings.accumulation * n_rows * n_columns * 3 * 4,
+            "values": self.micro.region_bytes + self.update.region_bytes,
+            "workspace": max(self.micro.workspace_bytes, self.update.workspace_bytes),
+            "plans": (len(self.micro.calls) * self.shapes + len(self.update.calls)) * PLANNED_CALL,
+        }
 
     @property
     def peak_bytes(self) -> int:
-        values = self.micro.region_bytes + self.update.region_bytes
-        return self.parameter_bytes + self.gradient_bytes + self.optimizer_bytes + values
+        return max(self.highest_bytes, sum(self.memory.values()))
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        return self.parameter_bytes + self.optimizer_bytes
+
+    @property
+    def disk_bytes(self) -> int:
+        """The most that the run folder will hold: an old checkpoint goes when its successor is whole."""
+        best_and_last = 3 * self.parameter_bytes
+        return (self.settings.keep_checkpoints + 1) * self.checkpoint_bytes + best_and_last
 
     @property
     def step_flops(self) -> int:
-        return self.micro.flops * self.accumulation + self.update.flops
+        return self.micro.flops * self.settings.accumulation + self.update.flops
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "parameters": self.model.n_parameters,
             "batch": list(self.batch),
-            "memory": {
-                "parameters": self.parameter_bytes,
-                "gradients": self.gradient_bytes,
-                "optimizer": self.optimizer_bytes,
-                "values": self.micro.region_bytes + self.update.region_bytes,
-                "peak": self.peak_bytes,
-            },
+            "memory": {**self.memory, "peak": self.peak_bytes, "available": available_memory()},
+            "disk": {"checkpoint": self.checkpoint_bytes, "peak": self.disk_bytes},
             "flops_per_step": self.step_flops,
             "micro": self.micro.to_dict() | {"digest": self.micro.digest},
             "update": self.update.to_dict() | {"digest": self.update.digest},
         }
 
+    def require_room(self, folder: Path) -> None:
+        """Raise DoesNotFitError, with the numbers, where memory or the folder's disk won't do."""
+        smaller = "make the model, batch_size or block_size smaller, set train.recompute: 1, or start anyway: --force"
+        memory, disk = available_memory(), available_disk(folder)
+        more = self.peak_bytes - self.process_bytes
+        if memory is not None and more > memory:
+            largest = sorted(self.memory.items(), key=lambda item: -item[1])[:3]
+            parts = ", ".join(f"{name} {in_units(n)}" for name, n in largest)
+            raise DoesNotFitError(
+                f"the run needs {in_units(more)} of memory ({parts}) and {in_units(memory)} are free; {smaller}"
+            )
+        if self.disk_bytes > disk:
+            raise DoesNotFitError(
+                f"the run writes {in_units(self.disk_bytes)} (a checkpoint is {in_units(self.checkpoint_bytes)}) and "
+                f"{in_units(disk)} are free in {folder}; lower train.keep_checkpoints, choose another --output, or "
+                "start anyway: --force"
+            )
 
-def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: str) -> Forecast:
+
+def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: str, held_out: bool = True) -> Forecast:
     """The plans of a pipeline's training step on its largest batch. Nothing is allocated."""
     model = pipeline.build_model(vocab_size)
     model.set_precision(pipeline.precision)
     kernels = find_kernels(pipeline, registry)
-    settings = pipeline.train
+    settings, optimizer = pipeline.train, pipeline.optimizer.build()
     rows, width = settings.batch_size, model.block_size
     if batching == "packed":
         rows, width = 1, rows * width
     loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
-    optimizer = pipeline.optimizer.build()
     update = Update(model, optimizer, settings.grad_clip, kernels, update_op(pipeline, registry))
-    ids = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
-    scale = Tensor(Value((1,), loss_format(model)))
-    micro = plan_of(loss.step, *ids, scale, kernels=kernels, recompute=loss.segments)
-    moved = plan_of(update.step, *update.inputs(), kernels=kernels)
-    optimizer_bytes = sum(t.value.nbytes for t in update.state.values())
-    return Forecast(model, (rows, width), micro, moved, settings.accumulation, optimizer_bytes)
+    inputs = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
+    inputs.append(Tensor(Value((1,), next(iter(model.parameters())).value.format)))
+    if model.noisy:
+        inputs.append(Tensor(Value((3,), "i")))
+    return Forecast(
+        model=model,
+        batch=(rows, width),
+        shapes=min(width, MOST_PLANS) if batching == "documents" else 1,
+        micro=plan_of(loss.step, *inputs, kernels=kernels, recompute=loss.segments),
+        update=plan_of(update.step, *update.inputs(), kernels=kernels),
+        settings=settings,
+        optimizer_bytes=sum(t.value.nbytes for t in update.state.values()),
+        held_out=held_out,
+        process_bytes=resident_bytes(),
+        highest_bytes=resident_bytes(peak=True),
+    )
 
 
-def loss_format(model: Model) -> str:
-    return next(iter(model.parameters())).value.format
+def in_units(nbytes: int) -> str:
+    """A number of bytes as people say it: 1.6 GB."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if nbytes >= size:
+            return f"{nbytes / size:.1f} {unit}"
+    return f"{nbytes} bytes"

@@ -41,6 +41,8 @@ def put(document: Document, key: str, value: Any, place: Place) -> None:
     if not isinstance(document.data, dict):
         document.data = {}
     section = document.data
+    if path == ("model", "preset") and isinstance(section.get("model"), dict):
+        section["model"] = {}  # a preset says all of a model; what comes after it on the command line goes before it
     for depth, step in enumerate(path[:-1], start=1):
         inner = section.get(step)
         if isinstance(inner, str):

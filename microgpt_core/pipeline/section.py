@@ -23,6 +23,7 @@ class Section:
     name: str
     given: dict[str, Any]
     use: str = ""
+    preset: str | None = None
     cls: Any = None  # None where the name that the section uses is a problem
     fields: dict[str, Field] = field(default_factory=dict)  # of the class, less those that a run fills in
 
@@ -61,7 +62,7 @@ def fill_preset(document: Document, section: Section) -> None:
     """`model: {preset: NAME}` gives what the section doesn't give itself."""
     preset = section.given.pop("preset", None) if section.name == "model" else None
     if isinstance(preset, str) and preset in PRESETS:
-        section.given = PRESETS[preset].fields | section.given
+        section.given, section.preset = PRESETS[preset].fields | section.given, preset
     elif preset is not None:
         document.problem(("model", "preset"), str(UnknownNameError("preset", str(preset), PRESETS)))
 
@@ -95,7 +96,7 @@ def finish(document: Document, registry: Registry, section: Section, folder: Pat
         return None if document.problems else section.cls(**values)
     typed = document.where((section.name, "path")).line == 0  # on the command line, so from the current folder
     base = folder if section.name == "dataset" and not typed else None
-    return Component(section.name, section.use, section.cls, values, ops, base)
+    return Component(section.name, section.use, section.cls, values, ops, section.preset, base)
 
 
 def find_ops(document: Document, registry: Registry, section: Section, values: dict[str, Any]) -> dict[str, Op]:

@@ -35,6 +35,7 @@ class Component:
     cls: Any
     fields: dict[str, Any]  # as given, in the types that the class declares
     ops: dict[str, Op] = field(default_factory=dict)  # of a model, what its fields name by slot
+    preset: str | None = None  # of a model, where its fields came from one
     folder: Path | None = None  # of a dataset, where relative paths start; None: the current folder
 
     def build(self, **supplied: Any) -> Any:

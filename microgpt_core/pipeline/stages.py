@@ -50,7 +50,8 @@ def describe(run: Run, trainer: Trainer) -> None:
     """What is about to be trained, on what, with which kernels; and what guessing would cost."""
     documents, vocab_size = run.documents, run.tokenizer.vocab_size
     held_out = f", {len(documents['validation']):,} held out" if documents["validation"] else ""
-    plan = trainer.loss.training.replay_for(*trainer.loss.inputs(run.batches.batch(0), 1.0)).plan
+    (inputs,) = trainer.loss.window_inputs([run.batches.batch(0)])
+    plan = trainer.loss.training.replay_for(*inputs).plan
     backends = list(dict.fromkeys(call.backend for call in plan.calls))
     run.reporter.headline(
         f"{run.pipeline.name}: {len(documents['train']):,} documents{held_out}; {vocab_size} tokens; "
@@ -76,14 +77,7 @@ def generate(run: Run) -> None:
     rng = run.rng if settings.seed is None else Random(settings.seed)
     for prompt in settings.prompts:
         for _ in range(settings.num_samples):
-            text = run.model.generate(
-                prompt,
-                rng=rng,
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                top_k=settings.top_k,
-                top_p=settings.top_p,
-            )
+            text = run.model.generate(prompt, rng=rng, **settings.arguments())
             run.samples.append(text)
             run.reporter.sample(text)
     write(run.folder / "samples.txt", "".join(f"{text}\n" for text in run.samples))

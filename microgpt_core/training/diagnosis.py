@@ -21,17 +21,17 @@ def first_stored(update: Update) -> str | None:
     return next((name for name, x in {**stored, **update.model.state()}.items() if not is_finite(x)), None)
 
 
-def first_computed(loss: BatchLoss, update: Update, window: Sequence[Batch]) -> str:
+def first_computed(loss: BatchLoss, update: Update, window: Sequence[Batch], step: int) -> str:
     """The first value that isn't finite when the gradients of a step are computed again. Leaves them zero."""
     ops.zero(update.model.gradients)
-    name = first_value(loss, window) or first_gradient(update) or "the norm of all gradients"
+    name = first_value(loss, window, step) or first_gradient(update) or "the norm of all gradients"
     ops.zero(update.model.gradients)
     return name
 
 
-def first_value(loss: BatchLoss, window: Sequence[Batch]) -> str | None:
+def first_value(loss: BatchLoss, window: Sequence[Batch], step: int) -> str | None:
     again = Captured(loss.step, loss.training.kernels, watch=["*"], quiet=True)
-    for inputs in loss.window_inputs(window):
+    for inputs in loss.window_inputs(window, step):
         result = again(*inputs)
         for name, buffer in again.replay_for(*inputs).watched().items():
             if not is_finite(buffer):

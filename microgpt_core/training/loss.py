@@ -12,11 +12,14 @@ from microgpt_core.errors import DataError, require
 from microgpt_core.models.model import Model
 from microgpt_core.text.batch import Batch
 
+MAX_INT32 = 2**31 - 1
+
 
 class BatchLoss:
     """A model's loss on batches. Plans are made when a batch of a new shape comes, all in one region.
 
     With `recompute`, backward computes the values of that many blocks at a time again instead of keeping them.
+    `seed` is that of the model's dropout, if it has any.
     """
 
     def __init__(
@@ -26,8 +29,9 @@ class BatchLoss:
         kernels: Kernels = REFERENCE,
         loss: Op = ops.cross_entropy,
         recompute: int = 0,
+        seed: int = 0,
     ) -> None:
-        self.model, self.label_smoothing, self.loss = model, label_smoothing, loss
+        self.model, self.label_smoothing, self.loss, self.seed = model, label_smoothing, loss, seed
         self.segments = segments(model, recompute)
         self.training = Captured(self.step, kernels, quiet=True, recompute=self.segments)
         self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
@@ -38,10 +42,16 @@ class BatchLoss:
         rows = (memoryview(x).cast("B").cast("i", batch.shape) for x in (batch.tokens, batch.targets, batch.positions))
         return (*(tensor(x) for x in rows), tensor([scale], self.model.precision))
 
-    def window_inputs(self, window: Sequence[Batch]) -> Iterator[tuple[Tensor, ...]]:
-        """The inputs of each batch, with a scale that averages over the targets of them all."""
-        scale = 1.0 / sum(batch.n_targets for batch in window)
-        return (self.inputs(batch, scale) for batch in window)
+    def window_inputs(self, window: Sequence[Batch], step: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """The inputs of each batch of a step, with a scale that averages over the targets of them all.
+
+        Where the model wants noise, each batch has it for its own rows of the step's.
+        """
+        scale, row = 1.0 / sum(batch.n_targets for batch in window), 0
+        for batch in window:
+            noise = [tensor([self.seed & MAX_INT32, step & MAX_INT32, row], "int32")] if self.model.noisy else []
+            yield (*self.inputs(batch, scale), *noise)
+            row += batch.shape[0]
 
     def value(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
         """The loss alone; without label smoothing, which isn't part of what a model is judged by."""
@@ -49,17 +59,17 @@ class BatchLoss:
             loss: Tensor = self.loss(self.model(tokens, positions), targets, scale)
             return loss
 
-    def step(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
+    def step(self, tokens: Tensor, targets: Tensor, positions: Tensor, scale: Tensor, *noise: Tensor) -> Tensor:
         """The loss, its gradients added to the parameters'."""
-        logits = self.model(tokens, positions)
+        logits = self.model(tokens, positions, None, *noise) if noise else self.model(tokens, positions)
         loss: Tensor = self.loss(logits, targets, scale, label_smoothing=self.label_smoothing)
         loss.backward()
         return loss
 
-    def train(self, window: Sequence[Batch]) -> float:
-        """The mean loss over the targets of several batches, whose gradients add up to its gradient."""
+    def train(self, window: Sequence[Batch], step: int = 0) -> float:
+        """The mean loss over the targets of a step's batches, whose gradients add up to its gradient."""
         total, self.flops = 0.0, 0
-        for inputs in self.window_inputs(window):
+        for inputs in self.window_inputs(window, step):
             total += self.training(*inputs).item()
             self.flops += self.training.plan.flops
         return total

@@ -101,12 +101,12 @@ class Trainer:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about = on_step, saved or {}, about or {}
-        self.loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
+        self.loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute, seed=batches.seed)
         self.update = Update(model, optimizer, settings.grad_clip, kernels, update_op)
         self.update.allocate()
         self.step = self.tokens = self.evaluations_since_best = self.best_step = 0
         self.best_loss = inf
-        self._best_weights: list[bytes] = []
+        self._best_weights: list[bytearray] = []
 
     def train(self) -> Result:
         """Train until `max_steps`, `minutes` or `patience` ends it, and put the best weights back."""
@@ -151,11 +151,11 @@ class Trainer:
         window = [self.batches.batch(self.step * n + i) for i in range(n)]
         lr = self.optimizer.lr * self.schedule.factor(self.step, budget.steps(self.step))
         start = time.perf_counter()
-        loss = self.loss.train(window)
+        loss = self.loss.train(window, self.step)
         grad_norm = self.update(lr, self.step) if isfinite(loss) else nan  # where this isn't finite, nothing moved
         seconds = time.perf_counter() - start
         if not isfinite(grad_norm):
-            name = first_stored(self.update) or first_computed(self.loss, self.update, window)
+            name = first_stored(self.update) or first_computed(self.loss, self.update, window, self.step)
             raise self.non_finite(self.step + 1, f"{name} isn't finite (loss {loss:g}), so this step changed no weight")
         step_tokens = sum(batch.n_targets for batch in window)
         self.step += 1
@@ -189,7 +189,10 @@ class Trainer:
     def remember_best(self) -> None:
         """Keep the weights as they are now, in memory for `restore_best`, and in the folder."""
         if self.settings.restore_best:
-            self._best_weights = [bytes(p.data) for p in self.model.parameters()]
+            if not self._best_weights:
+                self._best_weights = [bytearray(p.data.nbytes) for p in self.model.parameters()]
+            for weights, p in zip(self._best_weights, self.model.parameters(), strict=True):
+                weights[:] = p.data
         if self.folder:
             self.require_finite()
             save_model(self.folder / "checkpoints" / "best", self.model, self.tokenizer, self.about_step(self.step))

@@ -1,13 +1,16 @@
 """`run`, `plan`, `generate` and `evaluate`: what goes to stdout, what to stderr, and with which exit code."""
 
 import json
+from math import log
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+import microgpt_core as mg
 from microgpt_core.cli.main import main
 from microgpt_core.cli.progress import ConsoleReporter, describe, duration
+from microgpt_core.inference.sampling import Sampling, log_probability
 from microgpt_core.training.trainer import Step
 
 SHORT = ["--set", "train.max_steps=3", "--set", "generate.num_samples=2", "--set", "dataset.validation=0.01"]
@@ -75,10 +78,36 @@ def test_generate_writes_prompts_and_what_follows(run_folder: str) -> None:
     assert microgpt("generate", run_folder, "-p", "em", "-p", "jo", "-n", "2", "--seed", "1").stdout == result.stdout
 
 
+@pytest.mark.parametrize("options", [[], ["--temperature", "0.5", "--top-k", "3"], ["--max-new-tokens", "30"]])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_generate_writes_the_same_in_batches_of_any_size(run_folder: str, options: list[str], as_json: bool) -> None:
+    """One by one, and by threes, the last group not full. Without --batch: one by one."""
+    command = ["generate", run_folder, "-p", "em", "-p", "", "-n", "4", "--seed", "2", *options]
+    command += ["--json"] * as_json
+    one_by_one = microgpt(*command)
+    assert one_by_one.exit_code == 0
+    for batch in ("1", "3", "64"):
+        assert microgpt(*command, "--batch", batch).stdout == one_by_one.stdout
+    samples = json.loads(one_by_one.stdout) if as_json else one_by_one.stdout.splitlines()
+    assert len(samples) == 8
+
+
 def test_generate_json_has_tokens_with_probabilities(run_folder: str) -> None:
-    (sample,) = json.loads(microgpt("generate", run_folder, "-n", "1", "--seed", "4", "--json").stdout)
-    assert sample["text"] == "".join(token["text"] for token in sample["tokens"])
-    assert all(0 < token["probability"] <= 1 for token in sample["tokens"])
+    (sample,) = json.loads(microgpt("generate", run_folder, "-p", "em", "-n", "1", "--seed", "4", "--json").stdout)
+    assert sample["text"] == "em" + "".join(token["text"] for token in sample["tokens"])
+    model, context = mg.load(run_folder), [0, *mg.load(run_folder).tokenizer.encode("em")]
+    for token in sample["tokens"]:
+        logits = model.logits([context]).tolist()[0][-1]
+        assert token["probability"] == Sampling(0.8).probabilities(logits)[token["id"]]
+        assert token["logprob"] == log_probability(logits, token["id"])
+        context.append(token["id"])
+
+
+def test_generate_goes_on_past_the_block(run_folder: str) -> None:
+    """What --max-new-tokens asks for is more than the block holds, where the text doesn't end before."""
+    lengths = [len(line) for line in microgpt("generate", run_folder, "-n", "30", "--seed", "1").stdout.splitlines()]
+    more = microgpt("generate", run_folder, "-n", "30", "--seed", "1", "--max-new-tokens", "60").stdout.splitlines()
+    assert max(lengths) <= 17 < max(map(len, more))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +118,8 @@ def test_generate_json_has_tokens_with_probabilities(run_folder: str) -> None:
         (["--top-p", "2"], "top_p"),
         (["--top-k", "0"], "top_k"),
         (["-n", "0"], "num_samples"),
+        (["--batch", "0"], "batch_size"),
+        (["--seed", "-1"], "seed"),
     ],
 )
 def test_generate_refuses_before_it_writes(run_folder: str, args: list[str], message: str) -> None:
@@ -101,18 +132,72 @@ def test_evaluate_on_held_out_text_and_on_a_file(run_folder: str, tmp_path: Path
     held_out = json.loads(microgpt("evaluate", run_folder, "--json").stdout)
     recorded = json.loads((Path(run_folder) / "evaluation.json").read_text(encoding="utf-8"))
     assert held_out == recorded
-    names = tmp_path / "names.txt"
-    names.write_text("emma\nolivia\n", encoding="utf-8")
-    assert "nats per token" in microgpt("evaluate", run_folder, "--text", str(names)).stdout
-    names.write_text("\n", encoding="utf-8")
-    assert microgpt("evaluate", run_folder, "--text", str(names)).exit_code == 2
     assert "--text FILE" in microgpt("evaluate", str(Path(run_folder) / "model")).stderr
+
+
+TEXT = "emma\r\n\n  \nolivia\nannamariaelisabethcharlottesophie\n"
+
+
+@pytest.mark.parametrize("document", ["line", "file"])
+def test_evaluate_a_text(run_folder: str, tmp_path: Path, document: str) -> None:
+    """From a file and from the standard input; a table, and JSON with the figures of `evaluate`."""
+    documents = ["emma", "olivia", "annamariaelisabethcharlottesophie"] if document == "line" else ["emma"]
+    names = tmp_path / "names.txt"
+    names.write_bytes(b"\xef\xbb\xbf" + (TEXT if document == "line" else "emma").encode())
+    found = json.loads(microgpt("evaluate", run_folder, "--document", document, "--text", str(names), "--json").stdout)
+    assert found == {**mg.load(run_folder).evaluate(documents), "guessing": log(27)}
+    assert found["characters"] == sum(map(len, documents))
+    piped = ["evaluate", run_folder, "--document", document, "--text", "-", "--json"]
+    result = CliRunner().invoke(main, piped, input=names.read_bytes(), prog_name="microgpt")
+    assert json.loads(result.stdout) == found
+    table = microgpt("evaluate", run_folder, "--document", document, "--text", str(names)).stdout
+    assert (
+        f"loss                 {found['loss']:.4f} nats per token\nperplexity           {found['perplexity']:.4f}"
+        in table
+    )
+    for name in found:
+        assert name.replace("_", " ") in table
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "there is no text in it"),
+        (b"\n \n", "there is no text in it"),
+        (b"emma\n\nju lia\n", "line 3: unknown character ' ' (U+0020) at position 2"),
+        (b"emma\n\xff\n", "isn't UTF-8 text"),
+    ],
+)
+@pytest.mark.parametrize("document", ["line", "file"])
+def test_evaluate_refuses_what_it_cannot_measure(
+    run_folder: str, tmp_path: Path, content: bytes, message: str, document: str
+) -> None:
+    (tmp_path / "text.txt").write_bytes(content)
+    result = microgpt("evaluate", run_folder, "--text", str(tmp_path / "text.txt"), "--document", document)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert "text.txt" in result.stderr
+
+
+def test_a_whole_file_has_line_ends_to_predict(run_folder: str, tmp_path: Path) -> None:
+    """Which this model never saw."""
+    (tmp_path / "text.txt").write_text("emma\nolivia\n", encoding="utf-8")
+    result = microgpt("evaluate", run_folder, "--text", str(tmp_path / "text.txt"), "--document", "file")
+    assert result.exit_code == 2
+    assert "unknown character '\\n'" in result.stderr
 
 
 def test_plan_shows_parameters_calls_and_memory() -> None:
     result = microgpt("plan", "names")
     assert result.exit_code == 0, result.stderr
-    for text in ("4,192", "block.0.attention.q  linear.forward", "attention.backward", "adamw_update.forward", "peak"):
+    for text in (
+        "4,192",
+        "block.0.attention.q ",
+        "linear.forward",
+        "attention.backward",
+        "adamw_update.forward",
+        "peak",
+    ):
         assert text in result.stdout, text
     explained = microgpt("plan", "names", "--explain").stdout
     assert "first choice" in explained
@@ -120,14 +205,20 @@ def test_plan_shows_parameters_calls_and_memory() -> None:
 
 
 def test_plan_of_a_run_is_the_plan_of_its_pipeline(run_folder: str) -> None:
-    assert microgpt("plan", run_folder, "--json").stdout == microgpt("plan", "names", "--json").stdout
+    again, first = (json.loads(microgpt("plan", what, "--json").stdout) for what in (run_folder, "names"))
+    for found in (again, first):  # what this process holds, and what is free, moves
+        for name in ("process and text", "peak", "available"):
+            assert found["memory"].pop(name) > 0
+    assert again == first
 
 
 def test_plan_json_adds_up() -> None:
     found = json.loads(microgpt("plan", "names", "--json").stdout)
     memory = found["memory"]
     assert memory["parameters"] == 4 * found["parameters"] == 4 * 4192
-    assert memory["peak"] == sum(v for name, v in memory.items() if name != "peak")
+    parts = sum(v for name, v in memory.items() if name not in ("peak", "available"))
+    assert parts <= memory["peak"]  # or as much as was needed before
+    assert found["disk"] == {"checkpoint": 3 * 4 * 4192, "peak": 3 * 3 * 4 * 4192 + 3 * 4 * 4192}
     assert found["flops_per_step"] == sum(c["flops"] for plan in ("micro", "update") for c in found[plan]["calls"])
     two = json.loads(microgpt("plan", "names", "--json", "--set", "train.accumulation=2").stdout)
     assert two["flops_per_step"] == found["flops_per_step"] + found["micro"]["flops"]

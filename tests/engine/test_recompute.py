@@ -56,7 +56,7 @@ def test_losses_gradients_and_weights_are_the_same_bits(precision, size, watch):
 FAMILY = {
     "dropout": {"dropout": 0.4},
     "as GPT-2": {"norm": "layernorm", "norm_weight": True, "norm_bias": True, "activation": "gelu", "bias": True}
-    | {"embedding_norm": False, "final_norm": True, "tie_weights": True},
+    | {"norm_embedding": False, "norm_final": True, "tie_weights": True},
     "as Llama": {"activation": "swiglu", "position": "rope", "n_kv_head": 1, "norm_weight": True, "window": 3},
     "post-norm": {"norm_placement": "post", "position": "sinusoidal", "activation": "silu"},
 }

@@ -63,7 +63,7 @@ def test_the_configuration_says_what_it_is(folder: Path) -> None:
     assert config["model"] == {
         "use": "gpt", "vocab_size": 4, "block_size": 5, "n_layer": 1, "n_head": 2, "n_kv_head": None, "n_embd": 4,
         "mlp_ratio": 4, "n_hidden": None, "activation": "relu2", "norm": "rmsnorm", "norm_weight": False,
-        "norm_bias": False, "norm_eps": None, "norm_placement": "pre", "embedding_norm": True, "final_norm": False,
+        "norm_bias": False, "norm_eps": None, "norm_placement": "pre", "norm_embedding": True, "norm_final": False,
         "position": "learned", "rope_theta": 10000.0, "attention": "attention", "window": None, "bias": False,
         "tie_weights": False, "dropout": 0.0, "init_std": 0.02, "init_output_std": 0.0,
     }  # fmt: skip

@@ -103,12 +103,12 @@ class Twin:
             x = x + self.weights["wpe.weight"][positions]
         elif self.fields["position"] == "sinusoidal":
             x = x + waves(positions, x.shape[-1], x.dtype)
-        if self.fields["embedding_norm"]:
-            x = self.norm("first_norm", x)
+        if self.fields["norm_embedding"]:
+            x = self.norm("embedding_norm", x)
         for layer in range(self.fields["n_layer"]):
             x = self.block(f"block.{layer}", x, positions)
-        if self.fields["final_norm"]:
-            x = self.norm("last_norm", x)
+        if self.fields["norm_final"]:
+            x = self.norm("final_norm", x)
         return x @ (table if self.fields["tie_weights"] else self.weights["lm_head.weight"]).T
 
 

@@ -84,7 +84,7 @@ def test_another_vocabulary_keeps_the_rows_of_the_tokens_that_both_know(base: Pa
 
     run = mg.run(
         "names",
-        SHORT | {"init_from": "names-1", "dataset": {"use": "text", "path": "other.txt", "document": "line"}, 
+        SHORT | {"init_from": "names-1", "dataset": {"use": "text", "path": "other.txt", "document": "line"},
                  "model": {}, "tokenizer": "char", "optimizer.lr": 1e-30},
         reporter=Listener(),
     )  # fmt: skip

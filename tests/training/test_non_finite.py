@@ -92,7 +92,7 @@ def test_a_rate_that_blows_the_weights_up_in_the_last_step_is_found(tiny, tmp_pa
         flat(p.data)[:] = flat(memoryview(bytes(p.data.nbytes)).cast("B").cast("f"))
     poison(trainer.model.lm_head.weight.data, 3.4e38)
     poison(trainer.model.wte.weight.data, 1.0)
-    trainer.loss.train = lambda window: 1.0
+    trainer.loss.train = lambda window, step: 1.0
     trainer.update.trained[0].grad.data[0, 0] = 1e3
     with pytest.raises(NonFiniteError, match=r"step 1: wte\.weight isn't finite\. Try"):
         trainer.train()
@@ -185,8 +185,8 @@ def test_a_finite_loss_with_a_norm_beyond_all_floats_moves_nothing(tiny, weights
     trainer = tiny(precision="float32").trainer()
     before, compute = weights(trainer.model), trainer.loss.train
 
-    def huge(window) -> float:
-        loss = compute(window)
+    def huge(window, step) -> float:
+        loss = compute(window, step)
         for p in trainer.model.parameters():
             flat(p.grad.data)[0] = 3e38
         return loss
@@ -200,7 +200,7 @@ def test_a_finite_loss_with_a_norm_beyond_all_floats_moves_nothing(tiny, weights
 def test_an_infinite_loss_moves_nothing_although_its_gradients_are_finite(tiny, weights) -> None:
     trainer = tiny().trainer()
     before, compute = weights(trainer.model), trainer.loss.train
-    trainer.loss.train = lambda window: compute(window) * INF
+    trainer.loss.train = lambda window, step: compute(window, step) * INF
     with pytest.raises(NonFiniteError, match=r"\(loss inf\), so this step changed no weight"):
         trainer.train()
     assert weights(trainer.model) == before
@@ -230,9 +230,9 @@ def test_training_goes_on_after_the_cause_is_gone(tiny, weights) -> None:
     usual, broken = tiny().trainer(), tiny().trainer()
     compute = broken.loss.train
 
-    def once(window) -> float:
+    def once(window, step) -> float:
         broken.loss.train = compute
-        return compute(window) * NAN
+        return compute(window, step) * NAN
 
     broken.loss.train = once
     with pytest.raises(NonFiniteError):

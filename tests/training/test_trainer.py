@@ -30,7 +30,7 @@ class Clock:
     def slow_down(self, trainer) -> None:
         """Let each step take a while."""
         compute = trainer.loss.train
-        trainer.loss.train = lambda window: (self.wait(), compute(window))[1]
+        trainer.loss.train = lambda window, step: (self.wait(), compute(window, step))[1]
 
 
 @pytest.fixture
