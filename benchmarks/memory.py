@@ -23,8 +23,9 @@ from microgpt_core.pipeline.run_folder import make_folder
 from microgpt_core.plugins.loader import load
 
 LIMIT = 0.10
-BASE = {"train.max_steps": 3, "train.eval_interval": 3, "train.eval_batches": 2, "generate.num_samples": 1}
-BASE |= {"dataset.validation": 0.002, "stages": ["train", "generate"]}
+# The second step is made beside the best weights of the first one's evaluation.
+BASE = {"train.max_steps": 2, "train.eval_interval": 1, "train.eval_batches": 1, "train.checkpoint_interval": 0}
+BASE |= {"dataset.validation": 0.002, "generate.num_samples": 1, "stages": ["train", "generate"]}
 
 
 def sized(n_embd: int, n_layer: int, block_size: int, batch_size: int, **more: Any) -> dict[str, Any]:
@@ -36,13 +37,13 @@ def sized(n_embd: int, n_layer: int, block_size: int, batch_size: int, **more: A
 DOCUMENTS, WINDOWS = {"train__batching": "documents"}, {"train__batching": "random_window"}
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "names": {},
-    "names, documents": sized(16, 1, 16, 8, **DOCUMENTS, train__max_steps=60),
+    "names, documents": sized(16, 1, 16, 8, **DOCUMENTS, train__max_steps=40, train__eval_interval=20),
     "names, no best weights": {"train.restore_best": False},
     "16 wide, long rows": sized(16, 1, 512, 4),
     "16 wide, 16 deep": sized(16, 16, 16, 4),
     "64 wide": sized(64, 2, 32, 4),
     "64 wide, windows": sized(64, 2, 64, 8, **WINDOWS),
-    "64 wide, documents": sized(64, 4, 16, 16, **DOCUMENTS, train__max_steps=20),
+    "64 wide, documents": sized(64, 4, 16, 16, **DOCUMENTS, train__max_steps=10, train__eval_interval=5),
     "64 wide, float64": sized(64, 4, 64, 4, precision="float64"),
     "64 wide, 2 heads of k and v": sized(64, 4, 128, 4, model__n_kv_head=2, **WINDOWS),
     "128 wide": sized(128, 4, 32, 1),

@@ -98,7 +98,7 @@ class Forecast:
         memory, disk = available_memory(), available_disk(folder)
         more = self.peak_bytes - self.process_bytes
         if memory is not None and more > memory:
-            largest = sorted(self.memory.items(), key=lambda item: -item[1])[:3]
+            largest = sorted(list(self.memory.items())[1:], key=lambda item: -item[1])[:3]  # of what is to come
             parts = ", ".join(f"{name} {in_units(n)}" for name, n in largest)
             raise DoesNotFitError(
                 f"the run needs {in_units(more)} of memory ({parts}) and {in_units(memory)} are free; {smaller}"

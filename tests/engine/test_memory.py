@@ -4,7 +4,9 @@ Random graphs are captured and replayed with everything that the plan holds for 
 every call. Planted layouts, lifetimes and ops show that these checks see what they look for.
 """
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 
 import hypothesis
@@ -16,10 +18,11 @@ from microgpt_core import ops
 from microgpt_core.components import Kernel
 from microgpt_core.engine import planner
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.capture import record
+from microgpt_core.engine.capture import Captured, record
 from microgpt_core.engine.plan import PlanValue
 from microgpt_core.engine.region import ALIGNMENT
 from microgpt_core.engine.replay import Replay
+from microgpt_core.engine.tensor import tensor
 
 POISON = b"\xff"  # a NaN in every float format
 
@@ -246,3 +249,16 @@ def test_planted_an_op_that_reads_what_its_signature_does_not_name_is_found(op, 
     leaf.zero_grad()
     poisoned(step, [])
     assert (leaf.grad.tolist() == eager) is right
+
+
+def test_a_region_that_grew_leaves_no_memory_behind() -> None:
+    """The plans made before are placed again in the new memory, or each would keep its own."""
+    double = Captured(lambda x: x + x, quiet=True)
+    small, large = tensor([1.0] * 4), tensor([1.0] * 4096)
+    before = weakref.ref(double(small).data.obj)
+    double(large)
+    assert double.captures == 2
+    assert double(small).tolist() == [2.0] * 4
+    assert double.captures == 2  # placed again, not captured again
+    gc.collect()
+    assert before() is None

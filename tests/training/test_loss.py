@@ -74,3 +74,28 @@ def test_flops_are_those_of_the_whole_window(tiny) -> None:
 def test_nothing_to_evaluate_is_an_error(tiny) -> None:
     with pytest.raises(DataError, match="no text to evaluate"):
         BatchLoss(tiny().model()).evaluate([])
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_dropout_is_the_same_however_a_window_is_cut(tiny, gradients, precision) -> None:
+    """What is dropped belongs to a row of the step, not to a batch."""
+    rows, found = documents(), []
+    for size in (32, 8, 1):
+        model = tiny(precision=precision).model(dropout=0.3)
+        window = [padded(rows[i : i + size]) for i in range(0, 32, size)]
+        found.append((BatchLoss(model, seed=5).train(window, step=3), gradients(model)))
+    (loss, expected), limit = found[0], TOLERANCE[precision]
+    for other, gradient in found[1:]:
+        assert other == pytest.approx(loss, rel=limit)
+        assert max(abs(a - b) for a, b in zip(gradient, expected)) <= limit * max(map(abs, expected))
+
+
+@pytest.mark.parametrize("change", [{"seed": 6}, {"step": 4}, {"dropout": 0.0}])
+def test_each_seed_and_step_drops_others_and_evaluation_drops_nothing(tiny, change) -> None:
+    def losses(seed: int = 5, step: int = 3, dropout: float = 0.3) -> tuple[float, float]:
+        loss = BatchLoss(tiny().model(dropout=dropout), seed=seed)
+        return loss.train([padded(documents(8))], step), loss.evaluate([padded(documents(8))])
+
+    (trained, evaluated), (other, same) = losses(), losses(**change)
+    assert trained != other
+    assert evaluated == same
