@@ -63,11 +63,11 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "model": {"preset": "gpt2", "n_layer": 3, "n_head": 4, "n_embd": 96, "block_size": 64, "dropout": 0.1}
     },
     "256 wide": sized(256, 2, 16, 2),
-    "256 wide, 6 deep": sized(256, 6, 16, 2),
-    "256 wide, recompute 1": sized(256, 6, 32, 4, train__recompute=1),
-    "256 wide, float64": sized(256, 4, 16, 2, precision="float64"),
-    "512 wide": sized(512, 2, 16, 1),
-    "512 wide, tied": sized(512, 3, 16, 1, model__tie_weights=True, model__activation="swiglu"),
+    "256 wide, 4 deep": sized(256, 4, 16, 2),
+    "256 wide, recompute 1": sized(256, 4, 32, 2, train__recompute=1),
+    "256 wide, float64": sized(256, 3, 16, 2, precision="float64"),
+    "512 wide": sized(512, 1, 16, 1),
+    "512 wide, tied": sized(512, 2, 16, 1, model__tie_weights=True, model__activation="swiglu"),
 }
 
 

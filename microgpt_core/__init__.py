@@ -18,60 +18,30 @@ if TYPE_CHECKING:
     from microgpt_core import ops as ops
     from microgpt_core.components import (
         Analyzer as Analyzer,
-    )  # fmt: skip
-    from microgpt_core.components import (
         Backend as Backend,
-    )
-    from microgpt_core.components import (
         Dataset as Dataset,
-    )
-    from microgpt_core.components import (
         Kernel as Kernel,
-    )
-    from microgpt_core.components import (
         Op as Op,
-    )
-    from microgpt_core.components import (
         Optimizer as Optimizer,
-    )
-    from microgpt_core.components import (
         Schedule as Schedule,
-    )
-    from microgpt_core.components import (
         Tokenizer as Tokenizer,
-    )
-    from microgpt_core.components import (
         Unary as Unary,
-    )
-    from microgpt_core.components import (
         accumulate as accumulate,
-    )
-    from microgpt_core.components import (
         exp as exp,
-    )
-    from microgpt_core.components import (
         flat as flat,
-    )
-    from microgpt_core.components import (
         rows as rows,
-    )
-    from microgpt_core.components import (
         write as write,
-    )
-    from microgpt_core.engine.capture import capture as capture
-    from microgpt_core.engine.capture import plan_of as plan_of
-    from microgpt_core.engine.context import no_grad as no_grad
-    from microgpt_core.engine.context import scope as scope
+    )  # fmt: skip
+    from microgpt_core.engine.capture import capture as capture, plan_of as plan_of
+    from microgpt_core.engine.context import no_grad as no_grad, scope as scope
     from microgpt_core.engine.tape import tape as tape
-    from microgpt_core.engine.tensor import Tensor as Tensor
-    from microgpt_core.engine.tensor import tensor as tensor
+    from microgpt_core.engine.tensor import Tensor as Tensor, tensor as tensor
     from microgpt_core.errors import MicrogptError as MicrogptError
     from microgpt_core.hookspecs import hookimpl as hookimpl
     from microgpt_core.inference.language_model import LanguageModel as LanguageModel
     from microgpt_core.models.gpt import GPT as GPT
     from microgpt_core.models.model import Model as Model
-    from microgpt_core.pipeline.api import load as load
-    from microgpt_core.pipeline.api import run as run
+    from microgpt_core.pipeline.api import load as load, plan as plan, run as run
     from microgpt_core.testing.gradients import check as check
     from microgpt_core.training.trainer import Trainer as Trainer
 
@@ -94,6 +64,7 @@ PUBLIC = {
     "GPT": "models.gpt",
     "Model": "models.model",
     "load": "pipeline.api",
+    "plan": "pipeline.api",
     "run": "pipeline.api",
     "check": "testing.gradients",
     "Trainer": "training.trainer",

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import click
 
-from microgpt_core.cli.main import COMMANDS
-from microgpt_core.cli.main import main as program
+from microgpt_core.cli.main import COMMANDS, main as program
 from microgpt_core.components import SLOTS, Unary, fits_slot
 from microgpt_core.ops import OPS
 from microgpt_core.pipeline import builtin

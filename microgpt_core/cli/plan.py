@@ -149,7 +149,7 @@ def print_memory(found: Forecast) -> None:
     notes = {
         "values": f"{every:,} without reuse; batch {show_shape(found.batch)}",
         "workspace": "the most that one call makes beside them",
-        "plans": f"{found.shapes} shapes of batches",
+        "plans": f"of {found.shapes} shapes of batches" if found.shapes > 1 else "",
     }
     rows = [(name, f"{n:,}", notes.get(name, "")) for name, n in found.memory.items() if n]
     free = available_memory()

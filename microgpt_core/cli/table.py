@@ -13,7 +13,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[i]) for row in (headers, *rows)) for i in range(len(headers) - 1)]
     for row in (headers, *rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths)]
-        click.echo("  ".join([*cells, row[-1]]))
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
 
 
 def print_drawn(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

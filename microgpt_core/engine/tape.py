@@ -71,7 +71,7 @@ def tape(loss: Tensor) -> str:
     for node in history(loss):
         signature, arguments = node.call.op.signature, node.call.arguments
         inputs = [name(v) for n in signature.inputs if (v := arguments[n]) is not None]
-        attributes = [f"{n}={v}" for n, v in node.call.attributes.items()]
+        attributes = [f"{n}={v}" for n, v in node.call.attributes.items() if v is not None]
         made = ", ".join(f"{name(v)} {show_shape(v.shape)}" for v in node.outputs)
         scope = f"   # {node.call.scope}" if node.call.scope else ""
         lines.append(f"{made} = {node.call.op.name}({', '.join(inputs + attributes)}){scope}")

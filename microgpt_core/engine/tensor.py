@@ -221,7 +221,7 @@ def bind(
         (given if name in signature.inputs else settings)[name] = value
     check_given(op, given)
     check_settings(op, settings)
-    return {n: given.get(n) for n in signature.inputs}, settings
+    return {n: given.get(n) for n in signature.inputs}, {n: settings[n] for n in signature.attributes}
 
 
 def check_given(op: Op, given: Mapping[str, Any]) -> None:

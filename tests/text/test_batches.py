@@ -6,8 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
 from microgpt_core.text.batches import (

@@ -4,8 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from microgpt_core.errors import CheckpointError, ConfigurationError, DataError
 from microgpt_core.text.char import Char

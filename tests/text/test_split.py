@@ -3,8 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.text.split import split_documents, split_text
