@@ -15,7 +15,7 @@ from microgpt_core.engine.value import Value
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.models.model import Model
 from microgpt_core.pipeline.backends import find_kernels
-from microgpt_core.pipeline.machine import available_disk, available_memory, resident_bytes
+from microgpt_core.pipeline.machine import available_disk, available_memory, in_units, resident_bytes
 from microgpt_core.pipeline.settings import Pipeline
 from microgpt_core.pipeline.stages import update_op
 from microgpt_core.plugins.registry import Registry
@@ -138,11 +138,3 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
         process_bytes=resident_bytes(),
         highest_bytes=resident_bytes(peak=True),
     )
-
-
-def in_units(nbytes: int) -> str:
-    """A number of bytes as people say it: 1.6 GB."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if nbytes >= size:
-            return f"{nbytes / size:.1f} {unit}"
-    return f"{nbytes} bytes"

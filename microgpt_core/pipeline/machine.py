@@ -1,4 +1,4 @@
-"""What memory this process has, and what more of memory and disk it could have."""
+"""What memory this process has, what more of memory and disk it could have, and how to say such numbers."""
 
 import os
 import shutil
@@ -46,3 +46,11 @@ def available_disk(folder: Path) -> int:
     while not folder.exists():
         folder = folder.absolute().parent
     return shutil.disk_usage(folder).free
+
+
+def in_units(n: int, unit: str = "B") -> str:
+    """A number as people say it: 1.6 GB."""
+    for prefix, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
+        if n >= size:
+            return f"{n / size:.1f} {prefix}{unit}"
+    return f"{n} {unit}"

@@ -5,6 +5,7 @@ from math import exp, log
 from random import Random
 
 from microgpt_core.components import Op
+from microgpt_core.pipeline.machine import in_units
 from microgpt_core.pipeline.run import Run
 from microgpt_core.pipeline.run_folder import write
 from microgpt_core.pipeline.settings import Pipeline
@@ -53,9 +54,11 @@ def describe(run: Run, trainer: Trainer) -> None:
     (inputs,) = trainer.loss.window_inputs([run.batches.batch(0)])
     plan = trainer.loss.training.replay_for(*inputs).plan
     backends = list(dict.fromkeys(call.backend for call in plan.calls))
+    flops = plan.flops * run.pipeline.train.accumulation
     run.reporter.headline(
         f"{run.pipeline.name}: {len(documents['train']):,} documents{held_out}; {vocab_size} tokens; "
-        f"{run.network.n_parameters:,} parameters; {' + '.join(backends)}, {run.network.precision}"
+        f"{run.network.n_parameters:,} parameters, {in_units(flops, 'FLOP')} a step; {' + '.join(backends)}, "
+        f"{run.network.precision}"
     )
     if fallbacks := plan.fallbacks():
         counts = ", ".join(f"{op} ({n})" for op, n in fallbacks.items())

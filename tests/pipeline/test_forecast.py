@@ -146,10 +146,17 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch) -> None:
 
 @pytest.mark.parametrize(
     ("nbytes", "said"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 KB"), (2_500_000, "2.5 MB"), (16 * GB, "16.0 GB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 KB"),
+        (2_500_000, "2.5 MB"),
+        (16 * GB, "16.0 GB"),
+        (3 * 10**15, "3000.0 TB"),
+    ],
 )
-def test_bytes_as_people_say_them(nbytes: int, said: str) -> None:
-    assert forecast.in_units(nbytes) == said
+def test_numbers_as_people_say_them(nbytes: int, said: str) -> None:
+    assert machine.in_units(nbytes) == said
 
 
 def measured(*names: str) -> dict[str, Any]:
