@@ -90,7 +90,7 @@ def measure(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def in_own_process(overrides: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, __file__, "--measure", json.dumps(overrides)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
     result: dict[str, Any] = json.loads(output)
     return result | {"ratio": result["predicted"] / result["measured"]}
 
