@@ -96,7 +96,7 @@ class Forecast:
         """Raise DoesNotFitError, with the numbers, where memory or the folder's disk won't do."""
         smaller = "make the model, batch_size or block_size smaller, set train.recompute: 1, or start anyway: --force"
         memory, disk = available_memory(), available_disk(folder)
-        more = self.peak_bytes - self.process_bytes
+        more = sum(self.memory.values()) - self.process_bytes
         if memory is not None and more > memory:
             largest = sorted(list(self.memory.items())[1:], key=lambda item: -item[1])[:3]  # of what is to come
             parts = ", ".join(f"{name} {in_units(n)}" for name, n in largest)
@@ -124,13 +124,14 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
     update = Update(model, optimizer, settings.grad_clip, kernels, update_op(pipeline, registry))
     inputs = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
     inputs.append(Tensor(Value((1,), next(iter(model.parameters())).value.format)))
+    watch = [pattern for analyzer in pipeline.analyzers for pattern in analyzer.build().watch]
     if model.noisy:
         inputs.append(Tensor(Value((3,), "i")))
     return Forecast(
         model=model,
         batch=(rows, width),
         shapes=min(width, MOST_PLANS) if batching == "documents" else 1,
-        micro=plan_of(loss.step, *inputs, kernels=kernels, recompute=loss.segments),
+        micro=plan_of(loss.step, *inputs, kernels=kernels, watch=watch, recompute=loss.segments),
         update=plan_of(update.step, *update.inputs(), kernels=kernels),
         settings=settings,
         optimizer_bytes=sum(t.value.nbytes for t in update.state.values()),

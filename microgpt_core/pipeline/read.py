@@ -13,10 +13,10 @@ from microgpt_core.models.folder import read_config
 from microgpt_core.pipeline.overrides import Overrides, apply
 from microgpt_core.pipeline.problems import PipelineError, Place, Problem
 from microgpt_core.pipeline.run_folder import find_run, model_folder
-from microgpt_core.pipeline.section import Section, finish, read_section
+from microgpt_core.pipeline.section import Section, finish, read_analyzers, read_section
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component, Pipeline
 from microgpt_core.pipeline.top_level import TYPES, read_top_level
-from microgpt_core.pipeline.yaml_reader import Document, read_yaml
+from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
 from microgpt_core.plugins.registry import Registry
 
 SUFFIXES = (".yaml", ".yml")
@@ -39,8 +39,10 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
     top = read_top_level(document, registry)
     saved = read_start(document, top, folder)
     sections = {name: read_section(document, registry, name, saved) for name in (*COMPONENTS, *SETTINGS)}
-    check_keys(document, sections)
+    analyzers = read_analyzers(document, registry)
+    check_keys(document, [*sections.values(), *analyzers])
     made = {name: finish(document, registry, section, folder) for name, section in sections.items()}
+    made["analyzers"] = [finish(document, registry, section, folder) for section in analyzers]
     if saved and document.data.get("tokenizer") is None:
         made["tokenizer"] = None
     check_freeze(document, made["model"], top.get("freeze", []))
@@ -77,14 +79,15 @@ def check_freeze(document: Document, model: Component, patterns: list[str]) -> N
             document.problem(("freeze", i), str(error))
 
 
-def check_keys(document: Document, sections: dict[str, Section]) -> None:
+def check_keys(document: Document, sections: list[Section]) -> None:
     """Note each unknown key, with the section that it belongs to or the name that it is near to."""
-    places: list[tuple[tuple[str, ...], dict[str, Any], list[str]]] = [((), document.data, [*TYPES, *sections])]
-    places += [((s.name,), s.given, s.keys) for s in sections.values() if s.cls is not None]
+    top = [*TYPES, *COMPONENTS, *SETTINGS, "analyzers"]
+    places: list[tuple[Location, dict[str, Any], list[str]]] = [((), document.data, top)]
+    places += [(s.path, s.given, s.keys) for s in sections if s.cls is not None]
     for path, given, allowed in places:
         for key in [key for key in given if key not in allowed]:
-            owner = next((s.name for s in sections.values() if key in s.fields), "")
-            if path and key in SUPPLIED.get(path[0], {}):
+            owner = next((s.name for s in sections if key in s.fields), "")
+            if path and key in SUPPLIED.get(str(path[0]), {}):
                 message = "the run fills this in; leave it out"
             elif key in TYPES:
                 message = "unknown key; it goes at the top level"

@@ -51,6 +51,7 @@ class Run:
     result: Result | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
+    analysis: dict[str, Any] = field(default_factory=dict)  # what the analyzers found, by name
 
     @cached_property
     def rng(self) -> random.Random:

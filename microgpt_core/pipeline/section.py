@@ -11,7 +11,7 @@ from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.schema import shown, validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component
-from microgpt_core.pipeline.yaml_reader import Document
+from microgpt_core.pipeline.yaml_reader import Document, Location
 from microgpt_core.plugins.fields import Field, fields_of
 from microgpt_core.plugins.registry import Registry
 
@@ -21,6 +21,7 @@ class Section:
     """One section as the document has it, with the class that it is for."""
 
     name: str
+    path: Location
     given: dict[str, Any]
     use: str = ""
     preset: str | None = None
@@ -30,7 +31,7 @@ class Section:
     @property
     def keys(self) -> list[str]:
         """All that may be given."""
-        special = ["use", "preset"] if self.name == "model" else ["use"] if self.name in COMPONENTS else []
+        special = ["use", "preset"] if self.name == "model" else [] if self.name in SETTINGS else ["use"]
         return special + list(self.fields)
 
 
@@ -39,14 +40,7 @@ def read_section(document: Document, registry: Registry, name: str, saved: Mappi
 
     `saved` are the fields of the model that training begins with, if it does with one.
     """
-    given = document.data.get(name)
-    if isinstance(given, str) and name in COMPONENTS:
-        given = {"use": given}
-    if not isinstance(given, dict | None):
-        allowed = "a component's name, or a mapping" if name in COMPONENTS else "a mapping"
-        document.problem((name,), f"expected {allowed}, found {shown(given)}")
-        given = None
-    section = Section(name, dict(given or {}))
+    section = Section(name, (name,), long_form(document, (name,), document.data.get(name), name in COMPONENTS))
     if name in SETTINGS:
         section.cls = SETTINGS[name]
         section.fields = {f.name: f for f in fields_of(section.cls)}
@@ -54,8 +48,34 @@ def read_section(document: Document, registry: Registry, name: str, saved: Mappi
         fill_preset(document, section)
         if name == "model" and section.given.get("use") in (None, saved.get("use")):
             section.given = {**saved, **section.given}
-        find_class(document, registry, section)
+        find_class(document, registry, section, *COMPONENTS[name])
     return section
+
+
+def read_analyzers(document: Document, registry: Registry) -> list[Section]:
+    """A section for each entry of the list `analyzers:`."""
+    listed = document.data.get("analyzers")
+    if not isinstance(listed, list | None):
+        document.problem(("analyzers",), f"expected a list of analyzers, found {shown(listed)}")
+        return []
+    sections = []
+    for i, given in enumerate(listed or []):
+        sections.append(Section("analyzers", ("analyzers", i), long_form(document, ("analyzers", i), given, True)))
+        find_class(document, registry, sections[-1], "analyzers")
+        if sections[-1].use in [section.use for section in sections[:-1]]:
+            document.problem(("analyzers", i), f"{sections[-1].use!r} comes twice; name each analyzer once")
+    return sections
+
+
+def long_form(document: Document, path: Location, given: Any, named: bool) -> dict[str, Any]:
+    """A section as a mapping; where it names a component, `char` is short for `{use: char}`."""
+    if isinstance(given, str) and named:
+        return {"use": given}
+    if not isinstance(given, dict | None):
+        allowed = "a component's name, or a mapping" if named else "a mapping"
+        document.problem(path, f"expected {allowed}, found {shown(given)}")
+        return {}
+    return dict(given or {})
 
 
 def fill_preset(document: Document, section: Section) -> None:
@@ -67,34 +87,33 @@ def fill_preset(document: Document, section: Section) -> None:
         document.problem(("model", "preset"), str(UnknownNameError("preset", str(preset), PRESETS)))
 
 
-def find_class(document: Document, registry: Registry, section: Section) -> None:
+def find_class(document: Document, registry: Registry, section: Section, kind: str, default: str | None = None) -> None:
     """The class behind `use`, or behind the section's default, and its fields."""
-    kind, default = COMPONENTS[section.name]
     use = section.given.pop("use", default)
     if not isinstance(use, str):
-        document.problem((section.name, "use"), f"expected a component's name, found {shown(use)}")
+        document.problem((*section.path, "use"), f"expected a component's name, found {shown(use)}")
         return
     try:
         cls = registry.get(kind, use)
         section.fields = {f.name: f for f in fields_of(cls) if f.name not in SUPPLIED.get(section.name, {})}
         section.cls, section.use = cls, registry.full_name(kind, use)
     except ConfigurationError as error:
-        document.problem((section.name, "use"), str(error))
+        document.problem((*section.path, "use"), str(error))
 
 
 def finish(document: Document, registry: Registry, section: Section, folder: Path | None) -> Any:
     """The settings, or the Component, that a section is. Problems are noted in the document."""
     types = {name: f.type for name, f in section.fields.items()}
-    values = validate_all(document, (section.name,), types, section.given)
+    values = validate_all(document, section.path, types, section.given)
     lacking = [f"{f.name!r}" for f in section.fields.values() if f.required and f.name not in section.given]
     if lacking:
-        document.problem((section.name,), f"{section.use!r} needs {', '.join(lacking)}", key=True)
+        document.problem(section.path, f"{section.use!r} needs {', '.join(lacking)}", key=True)
     ops = find_ops(document, registry, section, values)
     if section.cls is not None and all(f.name in values for f in section.fields.values() if f.required):
         try_out(document, section, values | ops)
     if section.name in SETTINGS:
         return None if document.problems else section.cls(**values)
-    typed = document.where((section.name, "path")).line == 0  # on the command line, so from the current folder
+    typed = document.where((*section.path, "path")).line == 0  # on the command line, so from the current folder
     base = folder if section.name == "dataset" and not typed else None
     return Component(section.name, section.use, section.cls, values, ops, section.preset, base)
 
@@ -111,10 +130,10 @@ def find_ops(document: Document, registry: Registry, section: Section, values: d
             found[name] = op() if isinstance(op, type) else op
             check_slot(found[name], slot)
         except UnknownNameError:
-            document.problem((section.name, name), str(UnknownNameError(slot, named, fitting(registry, slot))))
+            document.problem((*section.path, name), str(UnknownNameError(slot, named, fitting(registry, slot))))
             values.pop(name, None)
         except ConfigurationError as error:
-            document.problem((section.name, name), str(error))
+            document.problem((*section.path, name), str(error))
             values.pop(name, None)
             found.pop(name, None)
     return found
@@ -139,7 +158,7 @@ def try_out(document: Document, section: Section, values: dict[str, Any]) -> Non
         except ValueError as error:  # as every ConfigurationError is
             said = str(error).removeprefix(f"{section.name}.")
             named = [word for word in dict.fromkeys(re.findall(r"\w+", said)) if word in trial]
-            place = (section.name, *named[:1])
+            place = (*section.path, *named[:1])
             document.problem(place, said.removeprefix(f"{named[0]}: ") if named else said)
         if not named or any(section.fields[name].required for name in named):
             return

@@ -75,6 +75,7 @@ class Pipeline:
     schedule: Component
     train: TrainSettings
     generate: GenerateSettings
+    analyzers: list[Component] = field(default_factory=list)
     stages: list[str] = field(default_factory=lambda: ["train", "evaluate", "generate"])
     text: str = field(default="", repr=False)  # the file as given
 

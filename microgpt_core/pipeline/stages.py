@@ -31,9 +31,13 @@ def train(run: Run) -> None:
         on_step=run.reporter.step,
         saved={"rng": run.rng.getstate()},
         about={"run": run.pipeline.name, "made by": made_by(run.registry)},
+        analyzers={analyzer.name: analyzer.build() for analyzer in run.pipeline.analyzers},
     )
     describe(run, trainer)
     run.result = trainer.train()
+    if run.pipeline.analyzers:
+        run.analysis = trainer.observers.reports()
+        write(run.folder / "analysis.json", json.dumps(run.analysis, indent=2, default=str) + "\n")
 
 
 def made_by(registry: Registry) -> str:

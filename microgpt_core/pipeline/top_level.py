@@ -10,7 +10,11 @@ from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
 from microgpt_core.pipeline.yaml_reader import Document, Location
 from microgpt_core.plugins.registry import Registry
 
-TYPES = {key: hint for key, hint in get_type_hints(Pipeline).items() if key not in (*COMPONENTS, *SETTINGS, "text")}
+TYPES = {
+    key: hint
+    for key, hint in get_type_hints(Pipeline).items()
+    if key not in (*COMPONENTS, *SETTINGS, "analyzers", "text")
+}
 FILE_NAME = re.compile(r'[^<>:"/\\|?*\x00-\x1f]*[^<>:"/\\|?*\x00-\x1f. ]')  # one that every system allows
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from microgpt_core import ops
-from microgpt_core.components import Op
+from microgpt_core.components import Buffer, Op
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.context import no_grad
@@ -19,7 +19,7 @@ class BatchLoss:
     """A model's loss on batches. Plans are made when a batch of a new shape comes, all in one region.
 
     With `recompute`, backward computes the values of that many blocks at a time again instead of keeping them.
-    `seed` is that of the model's dropout, if it has any.
+    `seed` is that of the model's dropout, if it has any; `watch` are the scopes whose values analyzers want.
     """
 
     def __init__(
@@ -30,12 +30,14 @@ class BatchLoss:
         loss: Op = ops.cross_entropy,
         recompute: int = 0,
         seed: int = 0,
+        watch: Sequence[str] = (),
     ) -> None:
         self.model, self.label_smoothing, self.loss, self.seed = model, label_smoothing, loss, seed
         self.segments = segments(model, recompute)
-        self.training = Captured(self.step, kernels, quiet=True, recompute=self.segments)
+        self.training = Captured(self.step, kernels, watch, quiet=True, recompute=self.segments)
         self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
         self.flops = 0  # of the last window that was trained on
+        self.watched: dict[str, Buffer] = {}  # in its last batch, until the next replay
 
     def inputs(self, batch: Batch, scale: float) -> tuple[Tensor, ...]:
         """The batch as the tensors that the plans take; losses are summed and multiplied by `scale`."""
@@ -72,6 +74,8 @@ class BatchLoss:
         for inputs in self.window_inputs(window, step):
             total += self.training(*inputs).item()
             self.flops += self.training.plan.flops
+            if self.training.watch:
+                self.watched = self.training.replay_for(*inputs).watched()
         return total
 
     def evaluate(self, batches: Iterable[Batch]) -> float:

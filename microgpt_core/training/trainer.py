@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Op, Optimizer, Schedule, Tokenizer
+from microgpt_core.components import Analyzer, Op, Optimizer, Schedule, Tokenizer
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.errors import NonFiniteError
 from microgpt_core.models.model import Model
@@ -21,6 +21,7 @@ from microgpt_core.training.checkpoint import checkpoint_path, checkpoints, rota
 from microgpt_core.training.diagnosis import first_computed, first_stored
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.metrics import MetricsLog
+from microgpt_core.training.observers import Observers
 from microgpt_core.training.settings import TrainSettings
 from microgpt_core.training.update import Update
 
@@ -76,9 +77,10 @@ class Trainer:
     """Trains a model in place. With a `folder` it keeps metrics and checkpoints there.
 
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
-    `about` (versions, the run's name) into each model's config. Raises NonFiniteError, naming the first tensor
-    that isn't finite: a step whose loss or gradients aren't changes no weight, and no checkpoint ever holds
-    infinity or NaN.
+    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on.
+
+    Raises NonFiniteError, naming the first tensor that isn't finite: a step whose loss or gradients aren't
+    changes no weight, and no checkpoint ever holds infinity or NaN.
     """
 
     def __init__(
@@ -97,11 +99,20 @@ class Trainer:
         on_step: Callable[[Step], None] | None = None,
         saved: dict[str, Any] | None = None,
         about: dict[str, str] | None = None,
+        analyzers: Mapping[str, Analyzer] | None = None,
     ) -> None:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about = on_step, saved or {}, about or {}
-        self.loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute, seed=batches.seed)
+        self.observers = Observers(analyzers or {})
+        self.loss = BatchLoss(
+            model,
+            settings.label_smoothing,
+            kernels,
+            recompute=settings.recompute,
+            seed=batches.seed,
+            watch=self.observers.watch,
+        )
         self.update = Update(model, optimizer, settings.grad_clip, kernels, update_op)
         self.update.allocate()
         self.step = self.tokens = self.evaluations_since_best = self.best_step = 0
@@ -160,6 +171,7 @@ class Trainer:
         step_tokens = sum(batch.n_targets for batch in window)
         self.step += 1
         self.tokens += step_tokens
+        self.observers.observe(self.step, self.loss.watched)
         return Step(
             step=self.step,
             max_steps=budget.steps(self.step),

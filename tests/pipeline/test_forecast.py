@@ -88,7 +88,7 @@ def no_room(monkeypatch: pytest.MonkeyPatch, *, memory: int | None = 100 * GB, d
     [
         (
             {"memory": 1000},
-            r"needs 5.* KB of memory \(workspace 327\.7 KB, plans .*\) and 1\.0 KB are free; .* start anyway: --force",
+            r"needs 591\.4 KB of memory \(workspace 327\.7 KB, plans .*\) and 1\.0 KB are free; .* start anyway: --force",
         ),
         (
             {"disk": 1000},

@@ -1,0 +1,48 @@
+"""Analyzers at work: each gets what it watches after every step. One that fails is told once and asked no more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from microgpt_core.components import Analyzer, Buffer
+
+logger = logging.getLogger(__name__)
+
+
+class Observers:
+    """The analyzers of a training, by the names that their reports and warnings have."""
+
+    def __init__(self, analyzers: Mapping[str, Analyzer]) -> None:
+        self._working = dict(analyzers)
+
+    @property
+    def watch(self) -> Sequence[str]:
+        """The patterns of all of them."""
+        return [pattern for analyzer in self._working.values() for pattern in analyzer.watch]
+
+    def observe(self, step: int, values: Mapping[str, Buffer]) -> None:
+        """Show each what it watches."""
+        for name, analyzer in list(self._working.items()):
+            seen = {s: x for s, x in values.items() if any(fnmatchcase(s, pattern) for pattern in analyzer.watch)}
+            try:
+                analyzer.observe(step, seen)
+            except Exception as error:  # noqa: BLE001 - a stranger's code, and training goes on without it
+                self._disable(name, f"at step {step}", error)
+
+    def reports(self) -> dict[str, Mapping[str, Any]]:
+        """What each found, by its name."""
+        found = {}
+        for name, analyzer in list(self._working.items()):
+            try:
+                found[name] = analyzer.report()
+            except Exception as error:  # noqa: BLE001
+                self._disable(name, "in its report", error)
+        return found
+
+    def _disable(self, name: str, when: str, error: Exception) -> None:
+        del self._working[name]
+        what = f"{type(error).__name__}: {error}"
+        logger.warning("analyzer %s failed %s and is left out from now on: %s", name, when, what)
