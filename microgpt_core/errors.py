@@ -81,7 +81,8 @@ class StorageError(MicrogptError, OSError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'relu2'?)`, or nothing where no known name is close."""
-    close = get_close_matches(name, list(known), n=1)
+    names = list(known)
+    close = get_close_matches(name, names, n=1) or [n for n in names if n.lower() == name.lower()]
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

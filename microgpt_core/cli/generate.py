@@ -66,7 +66,7 @@ def command(
     texts = [prompt for prompt in settings.prompts for _ in range(settings.num_samples)]
     streams = language_model.stream_many(texts, seed=settings.seed, batch_size=batch, **settings.arguments())
     if as_json:
-        click.echo(json.dumps([sample(*both) for both in zip(texts, streams)], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([sample(*both) for both in zip(texts, streams)], indent=2))
         return
     for prompt, stream in zip(texts, streams):
         write_text(prompt, stream)

@@ -3,14 +3,16 @@
 A command is imported when it is used, so that `--help` is quick and works whatever is broken.
 """
 
+import io
 import os
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 from microgpt_core import __version__
-from microgpt_core.errors import MicrogptError, nearest
+from microgpt_core.errors import DoesNotFitError, MicrogptError, nearest
 from microgpt_core.plugins.discovery import Point, entry_points
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, PluginError, cause
 
@@ -69,6 +71,10 @@ class Commands(click.Group):
         except MicrogptError as error:
             click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
             ctx.exit(error.exit_code)
+        except MemoryError:
+            hint = "make the model, the batch or the block smaller; microgpt plan says what takes how much"
+            click.echo(f"{click.style('error:', fg='red', bold=True)} there was no memory left; {hint}", err=True)
+            ctx.exit(DoesNotFitError.exit_code)
         except KeyboardInterrupt:
             click.echo("\nstopped", err=True)
             ctx.exit(130)
@@ -114,3 +120,8 @@ def main(ctx: click.Context) -> None:
     """Train and run small GPT language models, from first principles."""
     if os.environ.get("NO_COLOR"):
         ctx.color = False
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a letter that the terminal or the pipe can't take is no reason to die
+            stream.reconfigure(errors="replace")

@@ -132,7 +132,7 @@ def print_calls(plan: Plan, explain: bool, everything: bool) -> None:
         lives = ", ".join("always" if v.role == "persistent" else f"{v.first}-{v.last}" for v in written)
         name = f"{call.op.name}.{call.method}" + (f" sets {', '.join(call.sets)}" if call.sets else "")
         name += " again" if call.again else ""
-        row = [str(at), call.scope, name, shapes, lives, f"{call.flops:,}", f"{call.bytes:,}", call.backend]
+        row = [str(at), call_scope(plan, call), name, shapes, lives, f"{call.flops:,}", f"{call.bytes:,}", call.backend]
         rows.append([*row, "; ".join(call.refusals) or "first choice"] if explain else row)
     print_table([*headers, "why"] if explain else headers, rows)
     if folded:
@@ -141,7 +141,8 @@ def print_calls(plan: Plan, explain: bool, everything: bool) -> None:
 
 def call_scope(plan: Plan, call: PlanCall) -> str:
     """Where a call belongs: its scope, or the parameter that it updates."""
-    return call.scope or plan.values[call.written[0]].name
+    changed = plan.values[call.written[0]]
+    return call.scope or (changed.name if changed.role == "persistent" else "")
 
 
 def print_memory(found: Forecast) -> None:
@@ -153,7 +154,9 @@ def print_memory(found: Forecast) -> None:
     }
     rows = [(name, f"{n:,}", notes.get(name, "")) for name, n in found.memory.items() if n]
     free = available_memory()
-    rows.append(("peak", f"{found.peak_bytes:,}", "" if free is None else f"{free:,} more are free"))
+    fits = free is None or sum(found.memory.values()) - found.process_bytes <= free
+    verdict = "" if free is None else f"{free:,} more are free" + ("" if fits else ": it won't fit")
+    rows.append(("peak", f"{found.peak_bytes:,}", verdict))
     rows.append(("a checkpoint", f"{found.checkpoint_bytes:,}", f"on disk; at most {found.disk_bytes:,} in all"))
     click.echo("")
     print_table(("memory", "bytes", ""), rows)

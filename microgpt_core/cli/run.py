@@ -21,7 +21,11 @@ Examples:
 @click.command("run", epilog=EXAMPLES)
 @click.argument("pipeline")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="The run's folder [next runs/NAME-N].")
-@click.option("--force", is_flag=True, help="Replace the run that is in the output folder.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace the run that is in the output folder; start even where memory or disk won't do.",
+)
 @set_option
 @plugin_option
 @json_option

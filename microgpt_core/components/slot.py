@@ -4,10 +4,11 @@ from microgpt_core.components.op import Op
 from microgpt_core.components.signature import REQUIRED
 from microgpt_core.errors import ConfigurationError, ShapeError
 
-# A question mark: the op may take it or not. `...`: further optional inputs are welcome.
+# A question mark: the op may take it or not. `...`: further optional inputs are welcome. An op may do without what it
+# takes: a norm's weight tells it from an activation, though not every model learns one.
 SLOTS = {
     "activation": ("x", "gate?"),
-    "norm": ("x", "weight?", "bias?"),
+    "norm": ("x", "weight", "bias?"),
     "attention": ("q", "k", "v", "..."),
     "loss": ("logits", "targets", "..."),
 }

@@ -27,6 +27,7 @@ from microgpt_core.engine.value import Trace, Value
 from microgpt_core.errors import CaptureError
 
 logger = logging.getLogger(__name__)
+MOST_PLANS = 64  # shapes whose plans are kept
 
 
 class Captured:
@@ -43,7 +44,7 @@ class Captured:
         kernels: Kernels = REFERENCE,
         watch: Sequence[str] = (),
         region: Region | None = None,
-        limit: int = 64,
+        limit: int = MOST_PLANS,
         quiet: bool = False,
         recompute: Segments = (),
     ) -> None:

@@ -69,11 +69,12 @@ class LanguageModel:
         Without `max_new_tokens` a text ends where the model ends it or the block is full. With it, a full block
         isn't the end: the last half is kept and read again, and the model no longer sees what came before.
 
-        The same `seed` gives the same tokens; with `rng`, its numbers are used instead. Raises ConfigurationError
+        The same `seed` gives the same tokens, those of the first text of `stream_many`; with `rng`, its numbers are
+        used instead. Raises ConfigurationError
         for settings that make no sense, DataError for a prompt that the tokenizer can't say.
         """
         sampling, ids = Sampling(temperature, top_k, top_p, max_new_tokens), prompt_ids(self.tokenizer, prompt)
-        return (token for _, token in self._stream([ids], [Random(seed) if rng is None else rng], sampling))
+        return (token for _, token in self._stream([ids], [sample_rng(seed, 0) if rng is None else rng], sampling))
 
     def generate_many(self, prompts: Sequence[str], *, seed: int | None = None, **settings: Any) -> list[str]:
         """Each prompt and how the model continues it; further settings are those of `stream_many`."""
@@ -89,6 +90,7 @@ class LanguageModel:
         made from `seed` and i. Further settings, and what is raised, are those of `stream`.
         """
         require(batch_size >= 1, "batch_size", batch_size, "1 or more")
+        require(not isinstance(prompts, str), "prompts", repr(prompts), f"a list, such as [{prompts!r}]")
         sampling, rngs = Sampling(**{"temperature": 0.8} | settings), [sample_rng(seed, i) for i in range(len(prompts))]
         ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
         groups = [slice(first, first + batch_size) for first in range(0, len(ids), batch_size)]
@@ -97,6 +99,7 @@ class LanguageModel:
 
     def evaluate(self, documents: Sequence[str]) -> dict[str, float]:
         """How surprised the model is by every token of these documents: the figures of inference.evaluation."""
+        require(not isinstance(documents, str), "documents", "one text", "a list of texts, perhaps of one")
         return evaluate(self.model, self.tokenizer, documents, self.kernels)
 
     def logits(self, tokens: Sequence[Sequence[int]]) -> Tensor:

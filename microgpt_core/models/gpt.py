@@ -37,7 +37,7 @@ class GPT(Model):
         n_kv_head: heads of keys and values, each shared by n_head / n_kv_head heads; null: n_head
         n_embd: numbers per token; must be divisible by n_head
         mlp_ratio: the width of the MLP as a multiple of n_embd
-        n_hidden: that width itself; null: mlp_ratio x n_embd, two thirds of it (up to a multiple of 8) with a gate
+        n_hidden: the MLP's width; null: mlp_ratio x n_embd, with a gate two thirds of it, up to a multiple of 8
         activation: the op between the MLP's matrices; one that takes a gate, such as swiglu, gets a third matrix
         norm: the op that brings a token's numbers to one scale
         norm_weight: whether norms learn a gain for each channel
@@ -46,7 +46,8 @@ class GPT(Model):
         norm_placement: before each half of a block, or after its sum
         norm_embedding: whether a norm follows the embedding
         norm_final: whether a norm stands before the head
-        position: how a token knows its place: a learned row, turned queries and keys (rope), added waves, or not
+        position: how a token knows its place: a row for it (learned), turned queries and keys (rope), added waves
+            (sinusoidal), not at all (none)
         rope_theta: with rope, the slowest wavelength is about 2 pi times this
         attention: the op that mixes the values
         window: tokens that attention sees at most, the token's own among them; null: all before it
@@ -58,6 +59,7 @@ class GPT(Model):
     """
 
     use = "gpt"
+    tunable = ("dropout", "init_std", "init_output_std")
     slots = {"activation": "activation", "norm": "norm", "attention": "attention"}
 
     block_size: int = 16
@@ -141,6 +143,10 @@ class GPT(Model):
         return [Cache(empty(a.kv_width), empty(a.kv_width), start) for a in attentions]
 
     @property
+    def separates_documents(self) -> bool:
+        return all("positions" in block.attention.op.signature.inputs for block in self.block)
+
+    @property
     def noisy(self) -> bool:
         return self.dropout > 0
 
@@ -154,18 +160,19 @@ class GPT(Model):
         """Raise ConfigurationError for values that no model can have."""
         for field in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd", "mlp_ratio"):
             value = getattr(self, field)
-            require(isinstance(value, int) and value >= 1, field, value, "a whole number, 1 or more")
+            require(is_whole(value) and value >= 1, field, value, "a whole number, 1 or more")
         for field in ("n_kv_head", "n_hidden", "window"):
             value = getattr(self, field)
-            known = value is None or (isinstance(value, int) and value >= 1)
+            known = value is None or (is_whole(value) and value >= 1)
             require(known, field, value, "a whole number, 1 or more, or null")
         for field in ("init_std", "init_output_std"):
             value = getattr(self, field)
-            require(isfinite(value) and value >= 0, field, value, "0 or more")
+            require(is_number(value) and value >= 0, field, value, "0 or more")
         for field in ("norm_eps", "rope_theta"):
             value = getattr(self, field)
-            require(value is None or (isfinite(value) and value > 0), field, value, "more than 0")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to 1, without 1")
+            may_miss = field == "norm_eps" and value is None
+            require(may_miss or (is_number(value) and value > 0), field, value, "more than 0")
+        require(is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", self.dropout, "0 to 1, without 1")
         for field in ("position", "norm_placement"):
             value, allowed = getattr(self, field), get_args(get_type_hints(type(self))[field])
             require(value in allowed, field, f"{value!r}{nearest(str(value), allowed)}", ", ".join(allowed))
@@ -184,3 +191,11 @@ class GPT(Model):
         width = self.n_embd // self.n_head
         even = f"rope with heads of {width} numbers (n_embd / n_head)"
         require(width % 2 == 0 or self.position != "rope", "position", even, "an even number, since rope turns pairs")
+
+
+def is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

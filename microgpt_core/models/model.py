@@ -1,13 +1,13 @@
 """Model: what the trainer and the sampler know of a model, whatever its architecture.
 
 A pack's model subclasses it as a dataclass whose fields are its YAML keys, builds its parts in
-`__post_init__`, and computes logits in `forward(tokens, positions, caches)`. The rest can be left as it is.
+`__post_init__`, and computes logits in `forward(tokens, positions, caches, noise)`. The rest can be left as it is.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from math import prod
@@ -19,7 +19,7 @@ from microgpt_core.components.slot import check_slot, fits_slot
 from microgpt_core.engine.region import aligned, allocate_together
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
-from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest, require
 from microgpt_core.models.parts.attention import Cache
 from microgpt_core.models.parts.part import Parameter, Part
 from microgpt_core.ops import OPS
@@ -33,6 +33,7 @@ class Model(Part):
 
     use: ClassVar[str]  # the name it is registered under
     slots: ClassVar[Mapping[str, str]] = {}
+    tunable: ClassVar[Sequence[str]] = ()  # the fields in which a model may differ from the one that it begins with
     token_rows: ClassVar[Sequence[str]] = ("wte.weight", "lm_head.weight")  # parameters with a row for each token
     precision = PRECISIONS[0]  # no field: it is a run's choice, not an architecture's
 
@@ -48,6 +49,11 @@ class Model(Part):
         training and only where `noisy` is true: chance is a function of it.
         """
         raise NotImplementedError
+
+    @property
+    def separates_documents(self) -> bool:
+        """Whether `positions` keep documents in one row from seeing each other, as packed batches need it."""
+        return True
 
     @property
     def noisy(self) -> bool:
@@ -78,23 +84,24 @@ class Model(Part):
             self.name_parts()  # before anything is computed in their scopes
         return super().__call__(*inputs)
 
-    def freeze(self, patterns: Iterable[str]) -> None:
+    def freeze(self, patterns: Sequence[str]) -> None:
         """Leave out of training what matches, by its name or that of a part around it: `wte`, `block.0.*`.
 
-        Raises UnknownNameError for a pattern that matches nothing, ConfigurationError where nothing would be left.
+        Raises ConfigurationError for a pattern that matches nothing, and where nothing would be left.
         """
+        require(not isinstance(patterns, str), "freeze", repr(patterns), f"a list, such as [{patterns!r}]")
         self.name_parts()
+        every = dict.fromkeys(path for p in self.parameters() for path in paths(p.name))
         for pattern in patterns:
-            matching = [p for p in self.parameters() if any(fnmatchcase(n, pattern) for n in paths(p.name))]
+            matching = [p for p in self.parameters() if any(fnmatchcase(name, pattern) for name in paths(p.name))]
             if not matching:
-                known = dict.fromkeys(
-                    ".".join(p.name.split(".")[:2]).removesuffix(".weight") for p in self.parameters()
-                )
-                raise UnknownNameError("part of the model", pattern, known)
+                known = ", ".join(name for name, part in self.parts() if name in every)
+                found = f"{pattern!r}{nearest(pattern, every)}"
+                raise ConfigurationError(f"unknown part of the model {found}; known: {known}, and what is in them")
             for p in matching:
                 p.requires_grad = False
         if not any(p.requires_grad for p in self.parameters()):
-            raise ConfigurationError(f"freeze: {', '.join(patterns)} leaves no parameter to train")
+            raise ConfigurationError(f"{', '.join(patterns)} leaves no parameter to train")
 
     def set_precision(self, precision: str) -> None:
         """Name the parts and fix the number format, without allocating anything: enough to capture a plan."""

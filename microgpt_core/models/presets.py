@@ -41,6 +41,7 @@ PRESETS: dict[str, Preset] = {
     "50m": Preset("51 million parameters, Llama's architecture", 32000, llama(512, 11, 8, 512)),
     "100m": Preset("99 million parameters, Llama's architecture", 32000, llama(1024, 16, 10, 640)),
     "gpt2": Preset("GPT-2 small", 50257, gpt2(12, 12, 768)),
+    "gpt2-small": Preset("GPT-2 small by its other name", 50257, gpt2(12, 12, 768)),
     "gpt2-medium": Preset("GPT-2 medium", 50257, gpt2(24, 16, 1024)),
     "gpt2-large": Preset("GPT-2 large", 50257, gpt2(36, 20, 1280)),
     "gpt2-xl": Preset("GPT-2 XL", 50257, gpt2(48, 25, 1600)),

@@ -28,6 +28,8 @@ class RoPE(Op):
         self.expect("positions", positions, x[:2])
         if n_head < 1 or x[2] % (2 * n_head):
             raise ShapeError(f"rope: x has shape {show_shape(x)}; {x[2]} must be divisible by 2 n_head = {2 * n_head}")
+        if not theta > 0:
+            raise ShapeError(f"rope: theta is {theta}, allowed: more than 0")
         return {"out": x}
 
     def forward(self, out: Buffer, x: Buffer, positions: Buffer, *, n_head: int, theta: float) -> None:

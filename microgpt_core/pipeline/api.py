@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, DoesNotFitError
 from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.models.folder import read_config
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.forecast import Forecast, forecast
+from microgpt_core.pipeline.overrides import Overrides
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.pipeline.run_folder import RESOLVED, choose_folder, find_run, make_folder, model_folder
@@ -19,7 +20,7 @@ from microgpt_core.plugins.loader import load as load_plugins
 
 def run(
     pipeline: str | Path,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     *,
     output: str | Path | None = None,
     force: bool = False,
@@ -50,8 +51,18 @@ def check(run: Run, force: bool = False) -> None:
     """
     _ = run.batches.batch(0), run.validation  # what is wrong with the data
     found = predict(run)  # an op that its backend can't run
-    if "train" in run.pipeline.stages and not force:
-        found.require_room(run.folder)
+    if run.batching == "packed" and not found.model.separates_documents:
+        raise ConfigurationError(
+            "train.batching: packed puts documents side by side, but the model's attention takes no positions to keep "
+            "them apart; use documents"
+        )
+    if "train" in run.pipeline.stages:
+        try:
+            found.require_room(run.folder)
+        except DoesNotFitError as error:
+            if not force:
+                raise
+            run.reporter.headline(f"started by --force, though {error}")
     if "evaluate" in run.pipeline.stages and not run.validation:
         raise ConfigurationError(
             "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave it out"
@@ -61,7 +72,7 @@ def check(run: Run, force: bool = False) -> None:
 
 def plan(
     pipeline: str | Path | None = None,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     *,
     vocab_size: int | None = None,
     plugins: Iterable[str | Path] = (),
@@ -73,7 +84,13 @@ def plan(
     """
     registry = load_plugins(builtin, plugins)
     resolved = Path(pipeline or "names") / RESOLVED
-    settings = read_pipeline(resolved if resolved.is_file() else pipeline or "names", registry, overrides)
+    if resolved.is_file():  # a run: what it was trained from may be gone, and what it became is known
+        made_model = Path(pipeline or "") / "model"
+        if (made_model / "config.json").is_file():
+            vocab_size = vocab_size or read_config(made_model)["model"]["vocab_size"]
+        settings = read_pipeline(resolved, registry, by_itself(overrides))
+    else:
+        settings = read_pipeline(pipeline or "names", registry, overrides)
     made = Run(settings, registry, Path())
     if pipeline is None and settings.model.preset:
         vocab_size = vocab_size or PRESETS[settings.model.preset].vocab_size
@@ -100,8 +117,15 @@ def held_out_loss(model: str, language_model: LanguageModel, plugins: Iterable[s
     if not resolved.is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
     registry = load_plugins(builtin, plugins)
-    made = Run(read_pipeline(resolved, registry), registry, folder)
+    made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
     if not made.documents["validation"]:
         raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
     batch_size = made.pipeline.train.batch_size
     return language_model.loss(made.documents["validation"], made.batching, batch_size)
+
+
+def by_itself(overrides: Overrides = ()) -> Overrides:
+    """Overrides with which a run that was made is read again, though what it began with may be gone."""
+    if isinstance(overrides, Mapping):
+        return {"init_from": None, **overrides}
+    return ["init_from=null", *overrides]

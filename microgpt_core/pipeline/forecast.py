@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.engine.capture import plan_of
+from microgpt_core.engine.capture import MOST_PLANS, plan_of
 from microgpt_core.engine.plan import Plan
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
@@ -24,7 +24,6 @@ from microgpt_core.training.settings import TrainSettings
 from microgpt_core.training.update import Update
 
 PLANNED_CALL = 1500  # bytes that a call takes in a plan, as Python objects
-MOST_PLANS = 64  # shapes of batches whose plans are kept
 
 
 @dataclass
@@ -94,14 +93,18 @@ class Forecast:
 
     def require_room(self, folder: Path) -> None:
         """Raise DoesNotFitError, with the numbers, where memory or the folder's disk won't do."""
-        smaller = "make the model, batch_size or block_size smaller, set train.recompute: 1, or start anyway: --force"
         memory, disk = available_memory(), available_disk(folder)
         more = sum(self.memory.values()) - self.process_bytes
         if memory is not None and more > memory:
             largest = sorted(list(self.memory.items())[1:], key=lambda item: -item[1])[:3]  # of what is to come
             parts = ", ".join(f"{name} {in_units(n)}" for name, n in largest)
+            recompute = "" if self.settings.recompute else " or set train.recompute: 1,"
+            smaller = (
+                f"batch_size or block_size smaller,{recompute}" if largest[0][0] == "values" else "the model smaller,"
+            )
             raise DoesNotFitError(
-                f"the run needs {in_units(more)} of memory ({parts}) and {in_units(memory)} are free; {smaller}"
+                f"the run needs {in_units(more)} of memory ({parts}) and {in_units(memory)} are free; "
+                f"make {smaller} or start anyway: --force"
             )
         if self.disk_bytes > disk:
             raise DoesNotFitError(

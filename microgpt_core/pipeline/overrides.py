@@ -6,16 +6,20 @@ from typing import Any
 from microgpt_core.pipeline.problems import PipelineError, Place, Problem
 from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
 
+PRESET = "model.preset"
 Overrides = Iterable[str] | Mapping[str, Any]  # "model.n_layer=4", or {"model.n_layer": 4} from Python
 
 
 def apply(document: Document, overrides: Overrides) -> None:
-    """Lay overrides over a document, in their order. Raises PipelineError where one can't be read."""
+    """Lay overrides over a document, in their order but for a preset, which comes first: it says all of a model.
+
+    Raises PipelineError where one can't be read.
+    """
     if isinstance(overrides, Mapping):
-        for key, value in overrides.items():
-            put(document, key, value, Place("override", 0, 1, f"{key}={value!r}"))
+        for key in sorted(overrides, key=lambda key: key != PRESET):
+            put(document, key, overrides[key], Place("override", 0, 1, f"{key}={overrides[key]!r}"))
         return
-    for text in overrides:
+    for text in sorted(overrides, key=lambda text: not text.startswith(f"{PRESET}=")):
         key, equals, written = text.partition("=")
         place = Place("--set", 0, 1, text)
         if not equals or not all(key.split(".")):
@@ -41,20 +45,26 @@ def put(document: Document, key: str, value: Any, place: Place) -> None:
     if not isinstance(document.data, dict):
         document.data = {}
     section = document.data
-    if path == ("model", "preset") and isinstance(section.get("model"), dict):
-        section["model"] = {}  # a preset says all of a model; what comes after it on the command line goes before it
+    if key == PRESET and "preset" not in (section.get("model") or {}):
+        section.pop("model", None)  # the file's own sizes; beside a preset of its own, they were meant to change it
+        forget(document, ("model",))
     for depth, step in enumerate(path[:-1], start=1):
         inner = section.get(step)
         if isinstance(inner, str):
             inner = {"use": inner}  # the long form of `tokenizer: char`
         if not isinstance(inner, dict):
             inner = {}
-            document.keys[path[:depth]] = place
+            document.keys[path[:depth]] = document.values[path[:depth]] = place
         section[step] = inner
         section = inner
     section[path[-1]] = value
+    forget(document, path)
+    document.keys[path] = place
+    document.values[path] = Place(place.source, 0, min(len(key) + 2, len(place.text)), place.text)
+
+
+def forget(document: Document, path: Location) -> None:
+    """Drop the places of what stood at a path and below it."""
     for places in (document.keys, document.values):
         for old in [p for p in places if p[: len(path)] == path]:
             del places[old]
-    document.keys[path] = place
-    document.values[path] = Place(place.source, 0, min(len(key) + 2, len(place.text)), place.text)

@@ -20,8 +20,8 @@ class Node(NamedTuple):
     title: str  # the op, or the value's name
     notes: list[str]  # parameters, the shape that it gives, what it costs
     reads: list[tuple[int, str]]  # the nodes that it reads from, which precede it, and the shapes of what it reads
-    group: str = ""  # in a picture of block.0, `attention` is the group of its calls in block.0.attention.q,
-    part: str = ""  # and `q` their part; a call that is alone in its group has no group and a longer part
+    group: str = ""  # `attention` for a call of block.0.attention.q in a picture of block.0
+    part: str = ""  # `q` for the same call; one that is alone in its group has no group, and `attention.q` as its part
 
 
 def graph_of(plan: Plan, scope: str) -> list[Node]:

@@ -13,7 +13,7 @@ from microgpt_core.components import Dataset, Tokenizer
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.models.folder import read_tokenizer
+from microgpt_core.models.folder import read_config, read_tokenizer
 from microgpt_core.models.model import Model
 from microgpt_core.models.transfer import transfer
 from microgpt_core.pipeline.backends import find_kernels
@@ -22,6 +22,8 @@ from microgpt_core.plugins.registry import Registry
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
 from microgpt_core.training.trainer import Result, Step
+
+MANY = 10**7  # weights that take long enough to draw to say so
 
 
 class Reporter:
@@ -130,10 +132,15 @@ class Run:
         model, start = self._model, self.pipeline.init_from
         _ = self.batches  # first in the run's stream
         model.allocate(self.pipeline.precision)
+        if model.n_parameters > MANY:
+            self.reporter.headline(f"drawing {model.n_parameters:,} weights")
         model.initialise(self.rng)
         if start is not None:
             known = transfer(model, self.tokenizer, Path(start), self.registry.get)
-            self.reporter.headline(f"began with {start}, which knows {known} of {self.tokenizer.vocab_size} tokens")
+            lost = read_config(Path(start))["model"]["vocab_size"] - known
+            left_out = f"; {lost} more of its own are left out" if lost else ""
+            n_tokens = self.tokenizer.vocab_size
+            self.reporter.headline(f"began with {start}, which knows {known} of {n_tokens} tokens{left_out}")
         return model
 
     @cached_property

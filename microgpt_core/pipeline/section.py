@@ -46,10 +46,21 @@ def read_section(document: Document, registry: Registry, name: str, saved: Mappi
         section.fields = {f.name: f for f in fields_of(section.cls)}
     else:
         fill_preset(document, section)
-        if name == "model" and section.given.get("use") in (None, saved.get("use")):
+        if name == "model" and saved:
+            check_saved(document, registry, section, saved)
             section.given = {**saved, **section.given}
         find_class(document, registry, section, *COMPONENTS[name])
     return section
+
+
+def check_saved(document: Document, registry: Registry, section: Section, saved: Mapping[str, Any]) -> None:
+    """Note what is given otherwise than the model has it that training begins with, and isn't `tunable`."""
+    tunable = registry.get("models", saved["use"]).tunable
+    for name in [name for name in saved if name in section.given and name not in tunable]:
+        if section.given[name] != saved[name]:
+            had = f"{shown(saved[name])}, as the model of init_from has it; leave it out"
+            document.problem((*section.path, name), f"found {shown(section.given[name])}, allowed: {had}")
+            del section.given[name]
 
 
 def read_analyzers(document: Document, registry: Registry) -> list[Section]:

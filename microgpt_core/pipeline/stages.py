@@ -2,9 +2,9 @@
 
 import json
 from math import exp, log
-from random import Random
 
 from microgpt_core.components import Op
+from microgpt_core.inference.sampling import sample_rng
 from microgpt_core.pipeline.machine import in_units
 from microgpt_core.pipeline.run import Run
 from microgpt_core.pipeline.run_folder import write
@@ -59,9 +59,11 @@ def describe(run: Run, trainer: Trainer) -> None:
     plan = trainer.loss.training.replay_for(*inputs).plan
     backends = list(dict.fromkeys(call.backend for call in plan.calls))
     flops = plan.flops * run.pipeline.train.accumulation
+    n_trained = sum(p.value.size for p in run.network.parameters() if p.requires_grad)
+    trained = f", {n_trained:,} of them trained" if n_trained < run.network.n_parameters else ""
     run.reporter.headline(
         f"{run.pipeline.name}: {len(documents['train']):,} documents{held_out}; {vocab_size} tokens; "
-        f"{run.network.n_parameters:,} parameters, {in_units(flops, 'FLOP')} a step; {' + '.join(backends)}, "
+        f"{run.network.n_parameters:,} parameters{trained}, {in_units(flops, 'FLOP')} a step; {' + '.join(backends)}, "
         f"{run.network.precision}"
     )
     if fallbacks := plan.fallbacks():
@@ -81,9 +83,9 @@ def evaluate(run: Run) -> None:
 def generate(run: Run) -> None:
     """What the model writes after each prompt, into `samples.txt`."""
     settings = run.pipeline.generate
-    rng = run.rng if settings.seed is None else Random(settings.seed)
     for prompt in settings.prompts:
         for _ in range(settings.num_samples):
+            rng = run.rng if settings.seed is None else sample_rng(settings.seed, len(run.samples))
             text = run.model.generate(prompt, rng=rng, **settings.arguments())
             run.samples.append(text)
             run.reporter.sample(text)

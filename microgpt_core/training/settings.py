@@ -27,7 +27,7 @@ class TrainSettings:
         checkpoint_interval: steps between checkpoints; 0: only at the end
         keep_checkpoints: how many of the newest checkpoints stay, besides the best
         recompute: blocks whose values backward computes again, this many at a time, instead of keeping them: less
-            memory, the same numbers, a quarter to a third more FLOPs; 0: none
+            memory, the same numbers, up to a third more FLOPs; 0: none. As many as there are save next to nothing
     """
 
     max_steps: int | None = None

@@ -3,7 +3,7 @@
 import pytest
 
 from microgpt_core.engine.tensor import tensor
-from microgpt_core.errors import DataError, ShapeError
+from microgpt_core.errors import ConfigurationError, DataError, ShapeError
 from microgpt_core.inference.language_model import LanguageModel, find_in_core
 from microgpt_core.models.gpt import GPT
 from microgpt_core.text.batch import padded
@@ -79,3 +79,15 @@ def test_the_core_knows_its_own_components() -> None:
     assert find_in_core("models", "gpt") is GPT
     assert find_in_core("tokenizers", "char") is Char
     assert find_in_core("ops", "relu").name == "relu"
+
+
+def test_one_text_is_the_first_of_many(language_model: LanguageModel) -> None:
+    model = language_model
+    assert model.generate("a", seed=3) == model.generate_many(["a", "b"], seed=3)[0]
+    assert model.generate("a", seed=3) != model.generate_many(["b", "a"], seed=3)[1]
+
+
+@pytest.mark.parametrize("ask", [lambda m: m.generate_many("ab"), lambda m: m.evaluate("ab")])
+def test_a_text_is_no_list_of_texts(language_model: LanguageModel, ask) -> None:
+    with pytest.raises(ConfigurationError, match="a list"):
+        ask(language_model)

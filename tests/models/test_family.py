@@ -8,7 +8,7 @@ from microgpt_core import ops
 from microgpt_core.components import Op, flat
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.tensor import tensor
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, ShapeError
 from microgpt_core.models.gpt import GPT
 from microgpt_core.models.presets import PRESETS
 
@@ -63,6 +63,7 @@ def test_what_a_field_adds_in_parameters(fields: dict, more: int) -> None:
         ("50m", 51_043_840),
         ("100m", 99_308_160),
         ("gpt2", 124_439_808),
+        ("gpt2-small", 124_439_808),
         ("gpt2-medium", 354_823_168),
         ("gpt2-large", 774_030_080),
         ("gpt2-xl", 1_557_611_200),
@@ -122,12 +123,11 @@ def test_caches_shrink_with_the_heads_of_k_and_v(n_kv_head: int | None, share: f
         ({"position": "learnt"}, r"position: found 'learnt' \(did you mean 'learned'\?\)"),
         ({"norm_placement": "after"}, "norm_placement: found 'after', allowed: pre, post"),
         ({"position": "rope", "n_head": 8}, r"position: found rope with heads of 1 numbers .* an even number"),
-        (
-            {"norm_bias": True},
-            r"norm: found rmsnorm\(x, weight\?, \*, eps=1e-05\), which takes no bias, allowed: .* no",
-        ),
-        ({"norm": "tanh", "norm_weight": True}, r"norm: found tanh\(x\), which takes no weight"),
-        ({"norm": "tanh", "norm_eps": 0.1}, r"norm: found tanh\(x\), which takes no eps"),
+        ({"norm_bias": True}, "norm_bias: found true, allowed: false, since rmsnorm takes no bias"),
+        ({"norm": "tanh"}, r"'tanh' doesn't fit the slot 'norm'"),
+        ({"rope_theta": None}, "rope_theta: found None, allowed: more than 0"),
+        ({"dropout": "0.1"}, "dropout: found 0.1, allowed: 0 to 1"),
+        ({"n_layer": True}, "n_layer: found True, allowed: a whole number"),
         ({"attention": "linear"}, "'linear' doesn't fit the slot 'attention'"),
     ],
     ids=str,
@@ -151,6 +151,13 @@ class Blind(Op):
             flat(d_v)[i] += d
 
 
+class Narrow(Blind):
+    name = "blind"
+
+    def shapes(self, q, k, v, *, n_head):
+        return {"out": v}
+
+
 class Choosy(Op):
     def shapes(self, q, k, v, *, n_head, width):
         return {"out": q}
@@ -171,10 +178,11 @@ def test_an_attention_of_one_s_own_fills_the_slot() -> None:
     assert logits.tolist()[0][0] == logits.tolist()[0][2]  # nobody saw anybody
     ops.sum(logits).backward()
     assert any(flat(model.block[0].attention.v.weight.grad.data))
-    with pytest.raises(
-        ConfigurationError, match=r"attention: found blind\(q, k, v, \*, n_head\), which takes no window"
-    ):
+    with pytest.raises(ConfigurationError, match="window: found 2, allowed: null, since blind takes no window"):
         made(attention=Blind(), window=2)
+    narrow = made(attention=Narrow(), n_kv_head=1)
+    with pytest.raises(ShapeError, match=r"blind: out has shape \(1, 3, 2\), expected \(1, 3, 8\)"):
+        plan_of(narrow, tensor([[1, 2, 1]], "int32"), tensor([[0, 0, 0]], "int32"))
     with pytest.raises(ConfigurationError, match="attention: found choosy.*, which needs width"):
         made(attention=Choosy())
 

@@ -119,8 +119,12 @@ def test_an_activation_is_a_name_or_an_op(activation: str | Op) -> None:
     assert model.config()["activation"] == name
 
 
-def test_a_norm_is_an_op_too() -> None:
-    assert made(norm=Softsign()).config()["norm"] == "softsign"
+def test_a_norm_is_an_op_that_can_have_gains() -> None:
+    assert made(norm=Gained(), norm_weight=True).config()["norm"] == "gained"
+    with pytest.raises(
+        ConfigurationError, match=r"'softsign' doesn't fit the slot 'norm': it is softsign\(x\), .*weight"
+    ):
+        made(norm=Softsign())
 
 
 def test_an_unknown_activation_is_told_its_nearest_name() -> None:
@@ -139,7 +143,7 @@ def test_an_unknown_activation_is_told_its_nearest_name() -> None:
         (
             "norm",
             Gained(),
-            r"norm: found gained\(x, weight\), which needs weight, allowed: norm_weight and norm_bias: true",
+            "norm_weight: found false, allowed: true, since gained needs a weight",
         ),
         ("activation", "scale", "'scale' doesn't fit the slot 'activation'"),
         ("activation", "mean", r"mean\(x\), the slot takes activation\(x, gate\?\) with one .*shaped like x"),

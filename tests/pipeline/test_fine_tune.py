@@ -1,5 +1,6 @@
 """Fine-tuning: a run begins with another's weights, freezes some, and may know other tokens."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 import microgpt_core as mg
 from microgpt_core.components import rows
 from microgpt_core.errors import CheckpointError, DataError
+from microgpt_core.inference.language_model import find_in_core
 from microgpt_core.models import transfer
 from microgpt_core.models.folder import read_tokenizer
 from microgpt_core.models.gpt import GPT
+from microgpt_core.pipeline import api
 from microgpt_core.pipeline.problems import PipelineError
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.storage.safetensors import read_safetensors
@@ -100,7 +103,7 @@ def test_another_vocabulary_keeps_the_rows_of_the_tokens_that_both_know(base: Pa
             assert after[name][here] not in before[name]
             assert any(after[name][here])  # as drawn
     assert all(after[name] == x for name, x in before.items() if name not in GPT.token_rows)
-    assert f"which knows 6 of {new.vocab_size} tokens" in said[0]
+    assert f"which knows 6 of {new.vocab_size} tokens; 21 more of its own are left out" in said[0]
 
 
 def test_text_that_the_kept_tokenizer_can_t_say_is_an_error_with_the_way_out(base: Path) -> None:
@@ -140,19 +143,50 @@ def test_a_path_is_relative_to_the_file(base: Path) -> None:
         ({"init_from": "nowhere"}, r"nowhere: there is no such model folder"),
         (
             {"freeze": ["wte", "wtf"]},
-            r"unknown part of the model 'wtf' \(did you mean 'wte'\?\); known: block.0, block.1, lm_head, wpe, wte",
+            r"unknown part of the model 'wtf' \(did you mean 'wte'\?\); known: wte, wpe, lm_head, block.0, block.1, ",
         ),
-        ({"freeze": ["*"]}, r"freeze: \* leaves no parameter to train"),
+        ({"freeze": ["*"]}, r"freeze\[0\]: \* leaves no parameter to train"),
         ({"freeze": "wte"}, "expected a list, found 'wte'"),
-        ({"model": {"n_layer": 3}}, r"block\.2\.attention\.q\.weight is missing, this model has \(16, 16\)"),
-        ({"model": {"n_layer": 1}}, r"block\.1\.attention\.k\.weight has no place in this model"),
-        ({"model": {"n_embd": 32}}, r"wte\.weight is \(27, 16\), this model has \(27, 32\)"),
+        (
+            {"model": {"n_layer": 3}},
+            r"model\.n_layer: found 3, allowed: 2, as the model of init_from has it; leave it out",
+        ),
+        ({"model": {"n_embd": 32}}, r"model\.n_embd: found 32, allowed: 16, as"),
+        ({"model": {"activation": "gelu"}}, r"model\.activation: found 'gelu', allowed: 'relu2', as"),
+        ({"model": {"window": 3}}, r"model\.window: found 3, allowed: nothing, as"),
+        ({"model": {"preset": "llama-tiny"}}, r"model\.position: found 'rope', allowed: 'learned', as"),
     ],
     ids=str,
 )
 def test_what_doesn_t_fit_is_refused(base: Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises((PipelineError, CheckpointError), match=said):
         tuned(**settings)
+
+
+def test_what_has_no_shape_may_change(base: Path) -> None:
+    run = tuned(model={"dropout": 0.5, "init_std": 0.5})
+    assert run.network.dropout == 0.5
+    assert run.network.n_layer == 2
+
+
+def test_a_tuned_run_needs_its_ancestor_no_longer(base: Path) -> None:
+    tuned(**{"stages": ["train", "evaluate"], "dataset.validation": 0.5})
+    shutil.rmtree("runs/names-1")
+    assert mg.plan("runs/tuned-1").model.n_parameters == mg.load("tuned-1").model.n_parameters
+    assert api.held_out_loss("tuned-1", mg.load("tuned-1")) > 0
+
+
+def test_weights_that_don_t_fit_are_refused_before_any_is_taken(base: Path) -> None:
+    """What reading a pipeline would have found already."""
+    other = GPT(vocab_size=27, n_layer=3)
+    other.allocate()
+    tokenizer = mg.load("names-1").tokenizer
+    with pytest.raises(CheckpointError, match=r"block\.2\.attention\.q\.weight is missing, this model has \(16, 16\)"):
+        transfer.transfer(other, tokenizer, base, find_in_core)
+    other = GPT(vocab_size=27, n_layer=1)
+    other.allocate()
+    with pytest.raises(CheckpointError, match=r"block\.1\.attention\.k\.weight has no place in this model"):
+        transfer.transfer(other, tokenizer, base, find_in_core)
 
 
 def test_a_pattern_s_problem_has_its_place(base: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import microgpt_core as mg
-from microgpt_core.errors import DoesNotFitError
+from microgpt_core.errors import ConfigurationError, DoesNotFitError
 from microgpt_core.pipeline import api, forecast, machine
+from microgpt_core.pipeline.problems import PipelineError
+from microgpt_core.pipeline.run import Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARK = ROOT / "benchmarks" / "memory.py"
@@ -88,11 +90,11 @@ def no_room(monkeypatch: pytest.MonkeyPatch, *, memory: int | None = 100 * GB, d
     [
         (
             {"memory": 1000},
-            r"needs 591\.4 KB of memory \(workspace 327\.7 KB, plans .*\) and 1\.0 KB are free; .* start anyway: --force",
+            r"needs 591\.4 kB of memory \(workspace 327\.7 kB, .*\) and 1\.0 kB are free; .* start anyway: --force",
         ),
         (
             {"disk": 1000},
-            r"writes 201\.2 KB \(a checkpoint is 50\.3 KB\) and 1\.0 KB are free in runs.names-1; .* --force",
+            r"writes 201\.2 kB \(a checkpoint is 50\.3 kB\) and 1\.0 kB are free in runs.names-1; .* --force",
         ),
     ],
     ids=str,
@@ -103,7 +105,14 @@ def test_what_wont_fit_is_refused_before_anything_is_written(monkeypatch, room: 
         mg.run("names", SHORT)
     assert refused.value.exit_code == 4
     assert not Path("runs").exists()
-    assert mg.run("names", SHORT, force=True).result.step == 1
+    said: list[str] = []
+
+    class Listener(Reporter):
+        def headline(self, text: str) -> None:
+            said.append(text)
+
+    assert mg.run("names", SHORT, force=True, reporter=Listener()).result.step == 1
+    assert said[0].startswith("started by --force, though the run")
 
 
 @pytest.mark.parametrize("memory", [100 * GB, None])
@@ -119,8 +128,42 @@ def test_where_nothing_is_trained_nothing_is_refused(monkeypatch) -> None:
 
 
 def test_a_preset_on_the_command_line_replaces_the_files_model_and_what_follows_it_counts() -> None:
-    fields = api.plan("names", ["model.preset=llama-tiny", "model.n_layer=2"], vocab_size=27).model.config()
-    assert (fields["n_embd"], fields["n_layer"], fields["position"]) == (64, 2, "rope")
+    for overrides in (["model.preset=llama-tiny", "model.n_layer=2"], ["model.n_layer=2", "model.preset=llama-tiny"]):
+        for given in (overrides, dict(text.split("=") for text in overrides) | {"model.n_layer": 2}):
+            fields = api.plan("names", given, vocab_size=27).model.config()
+            assert (fields["n_embd"], fields["n_layer"], fields["position"]) == (64, 2, "rope")
+
+
+def test_beside_a_preset_in_the_file_what_the_file_says_stays() -> None:
+    Path("p.yaml").write_text("model: {preset: microgpt, dropout: 0.1, n_layer: 2}\n", encoding="utf-8")
+    fields = api.plan("p.yaml", ["model.preset=llama-tiny"], vocab_size=27).model.config()
+    assert (fields["n_embd"], fields["n_layer"], fields["dropout"]) == (64, 2, 0.1)
+
+
+def test_a_problem_beside_a_preset_is_placed_at_what_was_typed() -> None:
+    with pytest.raises(PipelineError, match=r"^--set: model\.n_embd: found 768, which must be divisible by n_head = 5"):
+        api.plan("names", ["model.preset=gpt2", "model.n_head=5"])
+
+
+AVERAGE = """
+from microgpt_core.components import Op, flat
+
+class Average(Op):
+    def shapes(self, q, k, v):
+        return {"out": q}
+    def forward(self, out, q, k, v):
+        flat(out)[:] = flat(v)
+    def backward(self, d_q, d_v, d_out):
+        pass
+"""
+
+
+def test_packed_documents_need_an_attention_that_can_keep_them_apart() -> None:
+    Path("average.py").write_text(AVERAGE, encoding="utf-8")
+    settings = SHORT | {"model.attention": "average"}
+    with pytest.raises(ConfigurationError, match="packed puts documents side by side, but .* use documents"):
+        mg.run("names", settings, plugins=["average.py"])
+    assert mg.run("names", settings | {"train.batching": "documents"}, plugins=["average.py"]).result.step == 1
 
 
 def test_the_machine_says_what_it_has(tmp_path: Path) -> None:
@@ -138,10 +181,10 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "max").write_text("5000\n", encoding="ascii")
     (tmp_path / "use").write_text("2000\n", encoding="ascii")
     (tmp_path / "unlimited").write_text("max\n", encoding="ascii")
-    monkeypatch.setattr(
-        machine, "CGROUPS", [(tmp_path / "unlimited", tmp_path / "use"), (tmp_path / "max", tmp_path / "use")]
-    )
-    assert machine.available_memory() == 3000
+    (tmp_path / "stat").write_text("anon 700\ninactive_file 1300\n", encoding="ascii")
+    use, made_of = tmp_path / "use", tmp_path / "stat"
+    monkeypatch.setattr(machine, "CGROUPS", [(tmp_path / "unlimited", use, made_of), (tmp_path / "max", use, made_of)])
+    assert machine.available_memory() == 5000 - (2000 - 1300)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +192,7 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch) -> None:
     [
         (0, "0 B"),
         (999, "999 B"),
-        (1000, "1.0 KB"),
+        (1000, "1.0 kB"),
         (2_500_000, "2.5 MB"),
         (16 * GB, "16.0 GB"),
         (3 * 10**15, "3000.0 TB"),

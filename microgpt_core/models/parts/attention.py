@@ -38,10 +38,10 @@ class SelfAttention(Part):
     ) -> None:
         self.op, self.n_head, self.n_kv_head, self.rope_theta = op, n_head, n_kv_head or n_head, rope_theta
         self.kv_width = n_embd // n_head * self.n_kv_head
-        self.settings = {"n_head": n_head} | ({} if window is None else {"window": window})
-        unknown = [n for n in self.settings if n not in op.signature.attributes]
-        require(not unknown, "attention", f"{op!r}, which takes no {' and '.join(unknown)}", "an op that does")
-        lacking = [n for n, value in op.signature.attributes.items() if value is REQUIRED and n not in self.settings]
+        takes = op.signature.attributes
+        require(window is None or "window" in takes, "window", window, f"null, since {op.name} takes no window")
+        self.settings = {n: v for n, v in (("n_head", n_head), ("window", window)) if n in takes and v is not None}
+        lacking = [n for n, default in takes.items() if default is REQUIRED and n not in self.settings]
         require(not lacking, "attention", f"{op!r}, which needs {' and '.join(lacking)}", "an op that does without")
         self.q = Linear(n_embd, n_embd, std, bias)
         self.k = Linear(n_embd, self.kv_width, std, bias)
@@ -59,7 +59,9 @@ class SelfAttention(Part):
             k, v, start = cache
         where = {"positions": positions, "start": start}
         taken = {name: t for name, t in where.items() if name in self.op.signature.inputs}
-        return self.o(self.op(q, k, v, **taken, **self.settings))
+        mixed: Tensor = self.op(q, k, v, **taken, **self.settings)
+        self.op.expect("out", mixed.shape, q.shape)
+        return self.o(mixed)
 
     @property
     def can_cache(self) -> bool:

@@ -15,12 +15,12 @@ class Norm(Part):
         self.weight = Parameter((n_embd,), mean=1.0, decay=False) if weight else None
         self.bias = Parameter((n_embd,), decay=False) if bias else None
         self.settings = {} if eps is None else {"eps": eps}
-        given = [name for name, wanted in (("weight", weight), ("bias", bias), *self.settings.items()) if wanted]
-        inputs, known = op.signature.inputs[1:], (*op.signature.inputs, *op.signature.attributes)
-        lacking = [n for n in inputs if n not in given and n not in op.signature.optional]
-        require(not lacking, "norm", f"{op!r}, which needs {' and '.join(lacking)}", "norm_weight and norm_bias: true")
-        unknown = " and ".join(n for n in given if n not in known)
-        require(not unknown, "norm", f"{op!r}, which takes no {unknown}", f"an op that does, or no norm_{unknown}")
+        for name, given in (("weight", weight), ("bias", bias)):
+            known, needed = name in op.signature.inputs, name not in op.signature.optional
+            require(known or not given, f"norm_{name}", "true", f"false, since {op.name} takes no {name}")
+            require(given or not (known and needed), f"norm_{name}", "false", f"true, since {op.name} needs a {name}")
+        known = eps is None or "eps" in op.signature.attributes
+        require(known, "norm_eps", eps, f"null, since {op.name} has none")
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C)
         gains = {name: p for name, p in (("weight", self.weight), ("bias", self.bias)) if p is not None}
