@@ -1,22 +1,27 @@
-"""A case: an op and numbers to run it on, outside of any tape or plan. What it promises is tried elsewhere."""
+"""A case: an op and numbers to run it on, by the op itself or by a kernel. What it promises is tried elsewhere."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from operator import mul
 from random import Random
 from typing import Any, TypeAlias
 
-from microgpt_core.components import Buffer, Op, Shape, flat, new_buffer, write
+from microgpt_core.components import Buffer, Kernel, Op, Shape, flat, new_buffer, write
 from microgpt_core.components.buffer import DTYPES
 from microgpt_core.components.signature import REQUIRED
+from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.tensor import tensor
+from microgpt_core.engine.value import Call, Value
 from microgpt_core.errors import SignatureError, nearest
+from microgpt_core.testing.red_zones import WRITES, Guarded, guard
 
 Given: TypeAlias = "Shape | list[Any] | tuple[Shape, range]"  # random numbers, these numbers, integers of a range
 Buffers: TypeAlias = "dict[str, Buffer | None]"
+WORKSPACE = "its workspace"
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,28 @@ class Run:
 
     before: Buffers
     after: Buffers
+    spilled: tuple[str, ...]  # where something was written beside them
 
     def changed(self) -> set[str]:
         return {n for n in self.after if bits(self.before[n]) != bits(self.after[n])}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A call bound to buffers of its own, as a plan has it: to be run many times."""
+
+    guarded: Guarded
+    runner: Op | Kernel
+    run: Callable[[], object]
+
+    @property
+    def buffers(self) -> Buffers:
+        return self.guarded.buffers
+
+    def once(self) -> Run:
+        before = copies(self.buffers)
+        self.run()
+        return Run(before, self.buffers, tuple(self.guarded.spilled()))
 
 
 @dataclass(frozen=True)
@@ -37,54 +61,111 @@ class Case:
     op: Op
     inputs: Buffers
     attributes: Mapping[str, Any]
+    kernels: Kernels = field(default_factory=lambda: REFERENCE)  # who runs it
+    shift: int = 0  # numbers from an aligned address to the start of each buffer
+    fill: int = WRITES  # what lies around the buffers
+    unsigned: bool = False  # whether the outputs' gradients are all positive
 
     @property
     def differentiable(self) -> list[str]:
         """The given inputs that backward has a gradient for."""
         return [n for n, b in self.inputs.items() if b is not None and n in self.op.signature.gradients]
 
-    def forward(self, held: float = 0.0) -> Run:
-        """Run forward; what it makes held `held` before."""
-        signature, arguments = self.op.signature, copies(self.inputs)
-        formats = [b.format for n, b in arguments.items() if b is not None and n not in self.op.integers]
+    @property
+    def format(self) -> str:
+        """The inputs' common float format."""
+        formats = [b.format for n, b in self.inputs.items() if b is not None and n not in self.op.integers]
+        return formats[0] if formats else "f"
+
+    @property
+    def nbytes(self) -> int:
+        return sum(b.nbytes for b in self.inputs.values() if b is not None)
+
+    @property
+    def methods(self) -> list[str]:
+        return ["forward", "backward"] if self.differentiable else ["forward"]
+
+    def written(self, method: str) -> list[str]:
+        """What a method makes, or changes in place."""
+        if method == "backward":
+            return [f"d_{n}" for n in self.differentiable]
+        return [*self.op.signature.produced, *(n for n in self.op.mutates if self.inputs[n] is not None)]
+
+    def bind(self, method: str, held: float = 0.0, sets: Collection[str] = ()) -> Bound:
+        """A method as a rule tries it: backward with every gradient that there is."""
+        return self.bind_forward(held) if method == "forward" else self.bind_backward(self.differentiable, held, sets)
+
+    def bind_forward(self, held: float = 0.0) -> Bound:
+        """Forward, ready to run; what it makes holds `held`."""
+        arguments = dict(self.inputs)
         shapes = self.op.shapes(*(None if b is None else b.shape for b in arguments.values()), **self.attributes)
-        for name in signature.produced:
+        for name in self.op.signature.produced:
             first, *rest = shapes[name]
             if isinstance(first, str):
                 arguments[name] = filled(rest[0], first, held)  # type: ignore[arg-type]
             else:
-                arguments[name] = filled((first, *rest), formats[0] if formats else "f", held)
-        return self._run(self.op.forward, signature.forward, signature.forward_attributes, arguments)
+                arguments[name] = filled((first, *rest), self.format, held)
+        return self._bind("forward", arguments)
 
-    def backward(self, wanted: Collection[str], held: float = 0.0) -> Run:
-        """Run forward, then backward; the gradients of the inputs `wanted` held `held` before."""
-        signature, arguments = self.op.signature, self.forward().after
+    def bind_backward(self, wanted: Collection[str], held: float = 0.0, sets: Collection[str] = ()) -> Bound:
+        """Backward after forward has run; the gradients of the inputs `wanted` hold `held`."""
+        arguments = self.forward().after
         made: dict[int, Buffer] = {}  # one gradient for a buffer that is two inputs
-        for name in signature.inputs:
+        for name in self.op.signature.inputs:
             x = arguments[name]
             if x is None or name not in wanted:
                 arguments[f"d_{name}"] = None
             else:
                 arguments[f"d_{name}"] = made.setdefault(id(x), filled(x.shape, x.format, held))
         arguments |= self.weights(arguments)
-        return self._run(self.op.backward, signature.backward, signature.backward_attributes, arguments)
+        return self._bind("backward", arguments, sets)
 
-    def _run(
-        self, method: Callable[..., None], names: Collection[str], settings: Collection[str], arguments: Buffers
-    ) -> Run:
-        before = copies(arguments)
-        method(*(arguments[n] for n in names), **{n: self.attributes[n] for n in settings})
-        return Run(before, arguments)
+    def forward(self, held: float = 0.0) -> Run:
+        return self.bind_forward(held).once()
+
+    def backward(self, wanted: Collection[str], held: float = 0.0, sets: Collection[str] = ()) -> Run:
+        return self.bind_backward(wanted, held, sets).once()
+
+    def _bind(self, method: str, arguments: Buffers, sets: Collection[str] = ()) -> Bound:
+        signature = self.op.signature
+        names = signature.forward if method == "forward" else signature.backward
+        values = {n: None if (b := arguments[n]) is None else Value(b.shape, b.format) for n in names}
+        shapes = tuple(None if b is None else b.shape for b in self.inputs.values())
+        call = Call(self.op, method, values, self.attributes, inputs=shapes)
+        choice = self.kernels.choose(call)
+        scratch = new_buffer((max(1, choice.scratch(call)),), "B")
+        scratch[:] = bytes([self.fill]) * scratch.nbytes
+        guarded = guard({**arguments, WORKSPACE: scratch}, self.fill, self.shift)
+        lent = guarded.buffers.pop(WORKSPACE)
+        run = choice.bind(call, [guarded.buffers[n] for n in names], frozenset(sets), lent)
+        return Bound(guarded, choice.kernel, run)
+
+    def runner(self, method: str) -> Op | Kernel:
+        """Who runs a method on these shapes."""
+        return self.bind(method).runner
 
     def weights(self, arguments: Buffers) -> dict[str, Buffer]:
         """The outputs' gradients, random but always the same ones. The loss is the sum of weight * output."""
         rng, outputs = Random("weights"), {n: arguments[n] for n in self.op.signature.outputs}
-        return {f"d_{n}": drawn(b.shape, b.format, rng) for n, b in outputs.items() if b is not None}
+        made = {f"d_{n}": drawn(b.shape, b.format, rng) for n, b in outputs.items() if b is not None}
+        return {n: mapped(abs, b) if self.unsigned else b for n, b in made.items()}
 
     def loss(self) -> float:
-        arguments = self.forward().after
-        weights = self.weights(arguments)
-        return sum(sum(map(mul, numbers(w), numbers(arguments[n.removeprefix("d_")]))) for n, w in weights.items())
+        bound = self.bind_forward()
+        bound.run()
+        weights = self.weights(bound.buffers)
+        return sum(sum(map(mul, numbers(w), numbers(bound.buffers[n.removeprefix("d_")]))) for n, w in weights.items())
+
+    def with_floats(self, change: Callable[[float], float], format: str | None = None, **others: Any) -> Case:
+        """The same case with every float input's numbers changed."""
+        inputs = {
+            n: b if b is None or n in self.op.integers else mapped(change, b, format) for n, b in self.inputs.items()
+        }
+        return replace(self, inputs=inputs, **others)
+
+    def exact(self) -> Case:
+        """The same numbers in float64, on the reference."""
+        return self.with_floats(float, "d", kernels=REFERENCE)
 
 
 def make_case(
@@ -126,9 +207,9 @@ def input_buffer(op: Op, name: str, given: Given, format: str, rng: Random) -> B
 
 
 def drawn(shape: Shape, format: str, rng: Random) -> Buffer:
-    """A buffer of random numbers around zero."""
+    """A buffer of random numbers around zero, the same ones in float32 and float64."""
     buffer = new_buffer(shape, format)
-    write(buffer, [rng.gauss(0.0, 1.5) for _ in range(prod(shape))])
+    write(buffer, array("f", [rng.gauss(0.0, 1.5) for _ in range(prod(shape))]))
     return buffer
 
 
@@ -137,6 +218,13 @@ def filled(shape: Shape, format: str, value: float) -> Buffer:
     buffer = new_buffer(shape, format)
     write(buffer, [value if format != "i" else int(value) if value == value else -7] * prod(shape))
     return buffer
+
+
+def mapped(change: Callable[[float], float], buffer: Buffer, format: str | None = None) -> Buffer:
+    """A new buffer of the changed numbers."""
+    result = new_buffer(buffer.shape, format or buffer.format)
+    write(result, list(map(change, flat(buffer))))
+    return result
 
 
 def copies(buffers: Buffers) -> Buffers:

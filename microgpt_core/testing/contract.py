@@ -1,33 +1,38 @@
-"""What every op promises beside its mathematics, a function each: it takes a case and yields what is wrong.
+"""What every op and every kernel promises to do to buffers, a function each: it takes a case and yields what is wrong.
 
-That the mathematics is right is measured in `gradients.py`.
+That the numbers are right is measured in `gradients.py` and `agreement.py`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import chain, combinations
 from math import isclose, nan
 from pathlib import Path
 
-from microgpt_core.components import Op, Unary
-from microgpt_core.testing.case import Case, Run, bits, numbers
+from microgpt_core.components import Kernel, Unary
+from microgpt_core.testing.case import Case, bits, numbers
+from microgpt_core.testing.red_zones import READS
 
 Rule = Callable[[Case], Iterator[str]]
 
 
-def where(op: Op, method: str) -> str:
+def where(case: Case, method: str) -> str:
     """The file and line where an author finds a method: `mish.py:9`."""
-    names = {"forward": "f", "backward": "df"} if isinstance(op, Unary) else {}
-    code = getattr(type(op), names.get(method, method)).__code__
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    runner = case.runner(method)
+    names = {"forward": "f", "backward": "df"} if isinstance(runner, Unary) else {}
+    function = inspect.unwrap(getattr(type(runner), names.get(method, method)))
+    if code := getattr(function, "__code__", None):
+        return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    return f"{type(runner).__module__}.{type(runner).__name__}.{method}"  # compiled
 
 
-def nearly(a: Iterable[float], b: Iterable[float]) -> bool:
-    """Whether float64 numbers are the same but for the order of a few additions."""
-    return all(isclose(x, y, rel_tol=1e-9, abs_tol=1e-9) or x != x and y != y for x, y in zip(a, b, strict=True))
+def nearly(case: Case, a: Iterable[float], b: Iterable[float]) -> bool:
+    """Whether numbers are the same but for the order of a few additions."""
+    tol = 1e-9 if case.format == "d" else 1e-4
+    return all(isclose(x, y, rel_tol=tol, abs_tol=tol) or x != x and y != y for x, y in zip(a, b, strict=True))
 
 
 def overwrites(case: Case) -> Iterator[str]:
@@ -35,7 +40,7 @@ def overwrites(case: Case) -> Iterator[str]:
     clean, dirty = case.forward(held=1.0).after, case.forward(held=nan).after
     for name in case.op.signature.produced:
         if bits(clean[name]) != bits(dirty[name]):
-            yield f"forward doesn't overwrite all of {name}: what it held before shows {where(case.op, 'forward')}"
+            yield f"forward doesn't overwrite all of {name}: what it held before shows {where(case, 'forward')}"
 
 
 def accumulates(case: Case) -> Iterator[str]:
@@ -45,31 +50,30 @@ def accumulates(case: Case) -> Iterator[str]:
         return
     empty, held = case.backward(names).after, case.backward(names, held=1.0).after
     for name in names:
-        if not nearly([d + 1.0 for d in numbers(empty[f"d_{name}"])], numbers(held[f"d_{name}"])):
-            yield f"backward doesn't add to d_{name}: what it held before is lost {where(case.op, 'backward')}"
+        if not nearly(case, [d + 1.0 for d in numbers(empty[f"d_{name}"])], numbers(held[f"d_{name}"])):
+            yield f"backward doesn't add to d_{name}: what it held before is lost {where(case, 'backward')}"
 
 
 def touches_nothing_else(case: Case) -> Iterator[str]:
     """Forward changes what it makes and what it says it mutates; backward the gradients of inputs."""
     signature = case.op.signature
     for name in sorted(case.forward().changed() - {*signature.produced, *case.op.mutates}):
-        yield f"forward changes {name}, which isn't in mutates {where(case.op, 'forward')}"
-    if signature.backward:
+        yield f"forward changes {name}, which isn't in mutates {where(case, 'forward')}"
+    if case.differentiable:
         gradients = {f"d_{name}" for name in signature.inputs}
         for name in sorted(case.backward(case.differentiable).changed() - gradients):
-            yield f"backward changes {name}, which isn't a gradient of an input {where(case.op, 'backward')}"
+            yield f"backward changes {name}, which isn't a gradient of an input {where(case, 'backward')}"
 
 
-def repeats(case: Case) -> Iterator[str]:
-    """The same call gives the same bits."""
-    runs: dict[str, Callable[[], Run]] = {"forward": case.forward}
-    if case.op.signature.backward:
-        runs["backward"] = partial(case.backward, case.differentiable)
-    for method, run in runs.items():
-        first, second = run().after, run().after
-        for name in first:
-            if bits(first[name]) != bits(second[name]):
-                yield f"two runs of {method} on equal inputs differ in {name} {where(case.op, method)}"
+def stays_inside(case: Case) -> Iterator[str]:
+    """Nothing beside a buffer is written, or read."""
+    for method in case.methods:
+        run, poisoned = case.bind(method).once(), replace(case, fill=READS).bind(method).once()
+        for place in run.spilled:
+            yield f"{method} writes outside of its buffers, {place} {where(case, method)}"
+        for name in run.after:
+            if bits(run.after[name]) != bits(poisoned.after[name]):
+                yield f"{method} reads outside of its buffers: what lies there shows in {name} {where(case, method)}"
 
 
 def spares_unwanted_gradients(case: Case) -> Iterator[str]:
@@ -82,12 +86,13 @@ def spares_unwanted_gradients(case: Case) -> Iterator[str]:
         try:
             some = case.backward(wanted).after
         except (TypeError, AttributeError) as error:
-            unwanted = ", ".join(f"d_{n}" for n in names if n not in wanted)
-            yield f"backward fails where {unwanted} is None: {error} {where(case.op, 'backward')}"
+            unwanted = [f"d_{n}" for n in names if n not in wanted]
+            are = "are" if len(unwanted) > 1 else "is"
+            yield f"backward fails where {' and '.join(unwanted)} {are} None: {error} {where(case, 'backward')}"
             return
         for name in wanted:
-            if not nearly(numbers(some[f"d_{name}"]), numbers(every[f"d_{name}"])):
-                yield f"d_{name} depends on which other gradients are wanted {where(case.op, 'backward')}"
+            if not nearly(case, numbers(some[f"d_{name}"]), numbers(every[f"d_{name}"])):
+                yield f"d_{name} depends on which other gradients are wanted {where(case, 'backward')}"
 
 
 def takes_one_tensor_twice(case: Case) -> Iterator[str]:
@@ -99,15 +104,34 @@ def takes_one_tensor_twice(case: Case) -> Iterator[str]:
         one, two = (replace(case, inputs={**case.inputs, b: same}) for same in (x, x.cast("B").cast(x.format, x.shape)))
         shared, apart = one.backward((a, b)).after, two.backward((a, b)).after
         total = [p + q for p, q in zip(numbers(apart[f"d_{a}"]), numbers(apart[f"d_{b}"]))]
-        if not nearly(numbers(shared[f"d_{a}"]), total):
-            yield f"the gradient is wrong where {a} and {b} are one tensor {where(case.op, 'backward')}"
+        if not nearly(case, numbers(shared[f"d_{a}"]), total):
+            yield f"the gradient is wrong where {a} and {b} are one tensor {where(case, 'backward')}"
+
+
+def sets_when_told(case: Case) -> Iterator[str]:
+    """A kernel that is told to set a gradient doesn't read what it held; the others it adds to all the same."""
+    names = case.differentiable
+    runner = case.runner("backward") if names else None
+    if not isinstance(runner, Kernel):
+        return
+    if unknown := set(runner.sets) - {f"d_{n}" for n in case.op.signature.gradients}:
+        yield f"sets names {min(unknown)}, which {case.op.name}.backward doesn't have {where(case, 'backward')}"
+    added = case.backward(names).after
+    settable = [f"d_{n}" for n in names if f"d_{n}" in runner.sets]
+    for told in {(d,) for d in settable} | {tuple(settable)}:
+        after = case.backward(names, held=nan, sets=told).after
+        for d in (f"d_{n}" for n in names):
+            if d in told and not nearly(case, numbers(added[d]), numbers(after[d])):
+                yield f"backward was told to set {d}, and what it held before shows {where(case, 'backward')}"
+            if d not in told and not all(x != x for x in numbers(after[d])):
+                yield f"backward sets {d}, but was told to set only {', '.join(told)} {where(case, 'backward')}"
 
 
 RULES: tuple[Rule, ...] = (
     overwrites,
     accumulates,
     touches_nothing_else,
-    repeats,
+    stays_inside,
     spares_unwanted_gradients,
     takes_one_tensor_twice,
 )

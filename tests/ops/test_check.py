@@ -9,7 +9,7 @@ import pytest
 import microgpt_core as mg
 from microgpt_core import ops
 from microgpt_core.errors import SignatureError
-from microgpt_core.testing.gradients import diagnose, in_words
+from microgpt_core.testing.diagnosis import diagnose, in_words
 
 
 class Mish(mg.Unary):
@@ -122,3 +122,19 @@ def test_what_it_can_not_guess_it_asks_for(op: Any, given: dict[str, Any], said:
     with pytest.raises(SignatureError) as error:
         mg.check(op, **given)
     assert said in str(error.value)
+
+
+class Hot(mg.Unary):
+    """Python's own exp raises where floats have infinity."""
+
+    def f(self, x: float) -> float:
+        return math.exp(x)
+
+    def df(self, x: float) -> float:
+        return math.exp(x)
+
+
+def test_the_op_s_other_promises_are_tried_too() -> None:
+    (problem,) = mg.check(Hot()).problems
+    line = Hot.f.__code__.co_firstlineno
+    assert problem == f"forward fails where x is 3e+38: OverflowError: math range error test_check.py:{line}"

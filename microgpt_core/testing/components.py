@@ -1,0 +1,115 @@
+"""The checks of one component of a pack: what every kind promises, then what its own does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+from microgpt_core.components import Op
+from microgpt_core.errors import UnknownNameError
+from microgpt_core.plugins.kinds import KINDS
+from microgpt_core.plugins.pack import Pack
+from microgpt_core.plugins.registry import Registry, first_line
+from microgpt_core.testing.analyzers import analyzer_checks
+from microgpt_core.testing.datasets import dataset_checks
+from microgpt_core.testing.ops import kernel_checks, op_checks
+from microgpt_core.testing.optimizers import optimizer_checks
+from microgpt_core.testing.report import Check, NotTested, checks
+from microgpt_core.testing.schedules import schedule_checks
+from microgpt_core.testing.tokenizers import tokenizer_checks
+
+SIMPLE: Mapping[str, Callable[[Any, str], list[Check]]] = {
+    "tokenizers": tokenizer_checks,
+    "datasets": dataset_checks,
+    "schedules": schedule_checks,
+    "analyzers": analyzer_checks,
+}
+NAMED = ("ops", "backends", "optimizers", "models", *SIMPLE)  # kinds whose classes know their own name
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A component as a pack registered it."""
+
+    kind: str
+    name: str
+    component: Any
+
+
+def component_checks(pack: Pack, registry: Registry, kind: str, name: str) -> list[Check]:
+    """The checks of a component. It is imported and made for them; where it can't be, that is what fails."""
+    label, found = f"{KINDS[kind].one} {name}", list[Check]()
+    try:
+        component = registry.get(kind, f"{pack.name}/{name}")
+        found += checks(label, RULES, lambda: Entry(kind, name, component))
+        found += own_checks(registry, kind, name, component, label)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's class raises
+        found.append(Check(label, "can_be_made", partial(fail, error)))
+    return found
+
+
+def fail(error: BaseException) -> NoReturn:
+    raise error
+
+
+def own_checks(registry: Registry, kind: str, name: str, component: Any, label: str) -> list[Check]:
+    if kind == "ops":
+        return op_checks(instance(component), label)
+    if kind == "kernels":
+        return checks_beside(registry, name, component(), label)
+    found = []
+    for settings in settings_of(component) if kind in (*SIMPLE, "optimizers") else ():
+        told = label + "".join(f" {n}={v!r}" for n, v in settings.items())
+        if kind == "optimizers":
+            op = instance(registry.get("ops", component.update))
+            found += optimizer_checks(component(**settings), op, component=told)
+        else:
+            found += SIMPLE[kind](component(**settings), told)
+    return found
+
+
+def checks_beside(registry: Registry, name: str, kernel: Any, label: str) -> list[Check]:
+    """A kernel's checks, with its op and its backend, which may be other packs'."""
+    backend, op = name.split("/")
+    try:
+        return kernel_checks(kernel, instance(registry.get("ops", op)), registry.get("backends", backend)(), label)
+    except UnknownNameError as error:
+        raise NotTested(str(error)) from error
+
+
+def instance(op: Any) -> Op:
+    made: Op = op if isinstance(op, Op) else op()
+    return made
+
+
+def settings_of(cls: Any) -> Sequence[Mapping[str, Any]]:
+    """What to make a component with: what its class has as `examples`, or nothing. Raises NotTested."""
+    required = [
+        f.name
+        for f in (fields(cls) if is_dataclass(cls) else ())
+        if f.init and f.default is MISSING and f.default_factory is MISSING
+    ]
+    examples: Sequence[Mapping[str, Any]] = getattr(cls, "examples", ({},))
+    if missing := [name for name in required if any(name not in settings for settings in examples)]:
+        example = ", ".join(f"{name!r}: ..." for name in missing)
+        raise NotTested(f"it needs {' and '.join(missing)}; say what to try in the class: examples = [{{{example}}}]")
+    return examples
+
+
+def has_its_name(entry: Entry) -> Iterator[str]:
+    """A class has the name that it is registered under: saved models and messages say it."""
+    attribute = "use" if entry.kind == "models" else "name"
+    own = getattr(entry.component, attribute, None)
+    if entry.kind in NAMED and own != entry.name:
+        yield f"its own name is {own!r}; write: {attribute} = {entry.name!r}"
+
+
+def is_described(entry: Entry) -> Iterator[str]:
+    """There is a docstring, of the class or of its module: `microgpt show` prints its first line."""
+    if not first_line(entry.component):
+        yield "neither the class nor its module has a docstring; say in one line what it is"
+
+
+RULES = (has_its_name, is_described)
