@@ -17,7 +17,9 @@ from typing import Any
 import pluggy
 
 PROJECT = "microgpt"
-GROUP = "microgpt.plugins.v1"  # of entry points; the number is the version of everything in this file
+API = 1  # the version of everything in this file
+FAMILY = "microgpt.plugins"
+GROUP = f"{FAMILY}.v{API}"  # of entry points
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -14,7 +14,8 @@ import click
 from microgpt_core import __version__
 from microgpt_core.errors import DoesNotFitError, MicrogptError, nearest
 from microgpt_core.plugins.discovery import Point, entry_points
-from microgpt_core.plugins.pack import CORE_DISTRIBUTION, PluginError, cause
+from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, PluginError, cause
+from microgpt_core.plugins.selection import command_refusal
 
 GROUP = "microgpt.commands.v1"  # of entry points: name = "module:click_command"
 
@@ -27,6 +28,8 @@ COMMANDS = {
     "list": "List the components that there are.",
     "show": "Show one component: every field, default and meaning.",
     "data": "List, fetch and add well-known texts.",
+    "plugins": "List, install, make and test packs.",
+    "doctor": "Look over this installation, and say what to fix.",
 }
 
 EXAMPLES = """\b
@@ -52,7 +55,10 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in COMMANDS and args[0] not in (known := self.list_commands(ctx)):
-            ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], known)}")
+            from microgpt_core.plugins.hints import hint
+
+            said = f"there is no command {args[0]!r}{nearest(args[0], known)}"
+            ctx.fail(". ".join(filter(None, [said, hint("commands", args[0], ())])))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -91,17 +97,21 @@ def pack_commands() -> dict[str, list[Point]]:
 def load_command(points: list[Point]) -> click.Command:
     """The command behind an entry point. Raises PluginError where two have the name, or it can't be imported."""
     point = points[0]
+    what, fix = f"the command {point.name!r} of {point.distribution} {point.version}", Pack("", point.distribution).fix
     if len(points) > 1:
-        origins = ", ".join(p.distribution for p in points)
-        raise PluginError(f"the command {point.name!r} comes from several packs: {origins}; uninstall one of them")
+        origins = ", ".join(f"{p.distribution} {p.version}" for p in points)
+        remove = f"microgpt plugins uninstall {points[-1].distribution}"
+        raise PluginError(f"the command {point.name!r} comes from several packs: {origins}; remove one, say: {remove}")
+    if refusal := command_refusal(point):
+        raise PluginError(f"{what}: {refusal}")
     try:
         command = point.entry.load()
-    except (Exception, SystemExit) as error:  # whatever a stranger's module raises
-        raise PluginError(
-            f"the command {point.name!r} of {point.distribution} {point.version}: {cause(error)}"
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises
+        raise PluginError(f"{what}: {cause(error)}; {fix}") from error
     if not isinstance(command, click.Command):
-        raise PluginError(f"the command {point.name!r} of {point.distribution}: {point.value} is no click command")
+        raise PluginError(f"{what}: {point.value} is no click command; {fix}")
     return command
 
 

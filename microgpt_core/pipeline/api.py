@@ -30,9 +30,10 @@ def run(
     """Run a pipeline: a YAML file's path, or the name of one inside the package, such as "names".
 
     `overrides` change its values ({"train.max_steps": 100}); `output` is the run's folder, by default the
-    next `runs/<name>-<n>`; `plugins` are Python files whose components it may name. Raises PipelineError
-    with everything that is wrong in the file, before anything has been written, and DoesNotFitError where memory
-    or disk won't do, unless `force` (which also replaces the run in `output`) says to start anyway.
+    next `runs/<name>-<n>`; `plugins` are Python files whose components it may name, and "no:NAME" for each
+    installed pack to leave out. Raises PipelineError with everything that is wrong in the file, before anything has
+    been written, and DoesNotFitError where memory or disk won't do, unless `force` (which also replaces the run in
+    `output`) says to start anyway.
     """
     registry = load_plugins(builtin, plugins)
     settings = read_pipeline(pipeline, registry, overrides)

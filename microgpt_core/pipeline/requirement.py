@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from microgpt_core.plugins.discovery import normal
+from microgpt_core.plugins.hints import install_command
 from microgpt_core.plugins.pack import Pack
 
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*?)\s*(?:>=\s*(\d+(?:\.\d+)*))?\s*")
@@ -18,19 +20,13 @@ def unmet(requirement: str, packs: Iterable[Pack]) -> str | None:
     name, least = match[1], match[2]
     pack = next((p for p in packs if normal(p.distribution) == normal(name)), None)
     if pack is None:
-        return f'{name} isn\'t installed; install it with: pip install "{requirement}"'
-    if pack.state == "failed":
+        return f"{name} isn't installed; install it with: {install_command(normal(name), requirement)}"
+    if pack.failure:
         return pack.failure
-    if pack.state == "disabled":
-        return f"{name} is disabled"
     if least and numbers(pack.version) < numbers(least):
-        return f'{name} {pack.version} is installed, {least} is needed: pip install --upgrade "{requirement}"'
+        update = f'microgpt plugins install --upgrade "{requirement}"'
+        return f"{name} {pack.version} is installed, {least} is needed: {update}"
     return None
-
-
-def normal(distribution: str) -> str:
-    """Distribution names are equal whatever their case and separators."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def numbers(version: str) -> list[int]:

@@ -1,9 +1,10 @@
 """One pack's hooks: found, checked and called on a pluggy manager of their own, so that no pack touches another."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from time import perf_counter
 from types import FunctionType
-from typing import Any
+from typing import Any, TextIO
 
 import pluggy
 
@@ -32,6 +33,24 @@ def declared(plugin: Any) -> pluggy.PluginManager:
             )
     manager.check_pending()
     return manager
+
+
+def trace(manager: pluggy.PluginManager, pack: str, file: TextIO) -> None:
+    """From now on, print each call of a hook that the pack has: what it returned or raised, and its time."""
+    start = 0.0
+
+    def before(hook: str, implementations: Sequence[Any], arguments: Mapping[str, Any]) -> None:
+        nonlocal start
+        start = perf_counter()
+
+    def after(
+        outcome: pluggy.Result[Any], hook: str, implementations: Sequence[Any], arguments: Mapping[str, Any]
+    ) -> None:
+        if implementations:
+            said = outcome.exception or outcome.get_result()
+            print(f"{pack}: {hook}() -> {said!r}: {1e3 * (perf_counter() - start):.2f} ms", file=file)
+
+    manager.add_hookcall_monitoring(before, after)
 
 
 def answers(manager: pluggy.PluginManager) -> dict[str, list[Any]]:

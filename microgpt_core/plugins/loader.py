@@ -4,61 +4,91 @@ Nothing is kept here between calls, and nothing happens at import.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
 from microgpt_core import __version__
-from microgpt_core.hookspecs import GROUP
+from microgpt_core.hookspecs import API, FAMILY, GROUP
 from microgpt_core.plugins.discovery import Point, entry_points
 from microgpt_core.plugins.hooks import answers, checked, declared
+from microgpt_core.plugins.isolation import import_limit
 from microgpt_core.plugins.one_file import read_file
 from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, Pack, PluginError
+from microgpt_core.plugins.reader import module_file, read_pack
 from microgpt_core.plugins.registry import Registry
+from microgpt_core.plugins.selection import NO, select
 
 log = logging.getLogger(__name__)
 
+STRICT = "MICROGPT_STRICT_PLUGINS"
+
+Reader = Callable[[Pack, Point, float], None]
+
 
 def load(
-    builtin: ModuleType, files: Iterable[str | Path] = (), disabled: Collection[str] = (), strict: bool = False
+    builtin: ModuleType,
+    plugins: Iterable[str | Path] = (),
+    disabled: Iterable[str] = (),
+    strict: bool | None = None,
+    read: Reader = read_pack,
 ) -> Registry:
-    """The core's own plugin, every installed pack, then one-file packs, in a registry.
+    """The core's own plugin, every installed pack that may be imported, then one-file packs, in a registry.
 
-    A pack whose name or distribution is in `disabled` isn't imported. An installed pack that fails is logged
-    and stays in `registry.packs` with its error; with `strict` it raises PluginError, as a file that was named
-    always does.
+    `plugins` are the files, and "no:NAME" for each pack to leave out, as `disabled` names them too. An installed pack
+    that can't be used is logged and stays in `registry.packs` with its error; with `strict` (or
+    MICROGPT_STRICT_PLUGINS=1) it raises PluginError, as a file that was named always does. Raises UnknownNameError
+    for a NAME that isn't installed.
     """
+    named, limit = [*map(str, plugins), *(NO + name for name in disabled)], import_limit()
+    points, selection = entry_points(GROUP, FAMILY), select(named)
+    selection.check(points)
     registry = Registry()
-    components = checked(answers(declared(builtin)))
-    registry.add(Pack(CORE, CORE_DISTRIBUTION, __version__, components))
-    for point in entry_points(GROUP):
-        pack = Pack(point.name, point.distribution, point.version)
-        if {pack.name, pack.distribution} & set(disabled):
-            registry.leave_out(pack, "disabled")
+    registry.add(Pack(CORE, CORE_DISTRIBUTION, __version__, checked(answers(declared(builtin)))))
+    for point in points:
+        pack = Pack(point.name, point.distribution, point.version, file=module_file(point))
+        if refusal := selection.refusal(point):
+            registry.leave_out(pack, "disabled", PluginError(refusal))
             continue
-        try:
-            add_installed(registry, pack, point)
-        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
-            pack.error = error
-            registry.leave_out(pack, "failed")
-            if strict:
-                raise PluginError(pack.failure) from error
+        take_in(registry, pack, point, read, limit)
+        if pack.output:
+            update = f"an update may not: microgpt plugins install --upgrade {pack.distribution}"
+            log.warning("pack %r (%s) printed while it was loaded: %s; %s", pack.name, pack.origin, pack.output, update)
+        if pack.failure and (strict or strict is None and os.environ.get(STRICT) == "1"):
+            raise PluginError(pack.failure) from pack.error
+        if pack.failure:
             log.warning(pack.failure)
-    for file in files:
-        registry.add(read_file(file))
+    for file in named:
+        if not file.startswith(NO):
+            registry.add(read_file(file))
     return registry
 
 
-def add_installed(registry: Registry, pack: Pack, point: Point) -> None:
-    """Import a pack, ask its hooks, and add it to the registry; `pack.stage` says how far it came."""
-    pack.stage = "import"
-    plugin = point.entry.load()
-    pack.stage = "hooks"
-    manager = declared(plugin)
-    pack.stage = "call"
-    returned = answers(manager)
-    pack.stage = "check"
-    pack.components = checked(returned)
-    pack.stage = "names"
-    registry.add(pack)
-    pack.stage = ""
+def take_in(registry: Registry, pack: Pack, point: Point, read: Reader, limit: float) -> None:
+    """Add a pack to the registry: with its components, or with the reason why it has none."""
+    if point.entry.group != GROUP:
+        registry.leave_out(pack, "incompatible", PluginError(other_version(point)))
+        return
+    try:
+        read(pack, point, limit)
+        pack.stage = "names"
+        registry.add(pack)
+        pack.stage = ""
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a stranger's module raises
+        registry.leave_out(pack, "failed", error)
+
+
+def other_version(point: Point) -> str:
+    """What to install where a pack is made for another version of the hooks."""
+    made_for = point.entry.group.removeprefix(f"{FAMILY}.v")
+    update = f"microgpt plugins install --upgrade {point.distribution}"
+    if not made_for.isdigit():
+        return f"its entry point is in the group {point.entry.group!r}, microgpt reads {GROUP!r}; try: {update}"
+    said = f"it is made for version {made_for} of the plugin API, {CORE_DISTRIBUTION} {__version__} has version {API}"
+    if int(made_for) > API:
+        older = f'microgpt plugins install "{point.distribution}<{point.version}"'
+        return f"{said}; try: microgpt plugins install --upgrade {CORE_DISTRIBUTION}, or an older one: {older}"
+    return f"{said}; try: {update}"

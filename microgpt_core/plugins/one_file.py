@@ -41,7 +41,9 @@ def run(path: Path) -> ModuleType:
     try:
         # Not through the import system: its cache takes a file of the same size and second for unchanged.
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the file raises
         del sys.modules[name]
         raise PluginError(f"{place(path, error)}: {type(error).__name__}: {error}") from error
     return module

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from importlib import metadata
+from textwrap import shorten
 from typing import Any, Literal
 
 from microgpt_core.errors import ConfigurationError, MicrogptError
 
 CORE = "core"  # the name of the core's own pack
 CORE_DISTRIBUTION = "microgpt-core"
+SHOWN = 300  # characters of what an exception says
 
 
 class PluginError(ConfigurationError):
@@ -22,9 +24,12 @@ class Pack:
     distribution: str  # or the file's path
     version: str = ""
     components: dict[str, dict[str, Any]] = field(default_factory=dict)  # kind -> name -> class or "module:Class"
-    state: Literal["ok", "disabled", "failed"] = "ok"
+    state: Literal["ok", "disabled", "incompatible", "failed"] = "ok"
     stage: str = ""  # where it failed: import, hooks, call, check, names
-    error: BaseException | None = None
+    error: BaseException | None = None  # why it isn't ok
+    file: str = ""  # of the module with the hooks, as far as it is known
+    seconds: float = 0.0  # that its import took
+    output: str = ""  # what it printed while it was loaded, in one line
 
     @property
     def origin(self) -> str:
@@ -33,20 +38,34 @@ class Pack:
 
     @property
     def failure(self) -> str:
-        """One line: which pack, where from, how far it came, what went wrong, what to do."""
-        return f"pack {self.name!r} ({self.origin}) failed ({self.stage}): {cause(self.error)}; {self.fix}"
+        """One line: which pack, where from, what keeps it from being used, what to do. Empty where nothing does."""
+        if self.state == "ok":
+            return ""
+        failed = self.state == "failed"
+        said = f"failed ({self.stage}): {cause(self.error)}; {self.fix}" if failed else f"is {self.state}: {self.error}"
+        return f"pack {self.name!r} ({self.origin}) {said}"
 
     @property
     def fix(self) -> str:
         """What a person can do about a pack that doesn't work."""
         if self.distribution.endswith(".py"):
             return "correct the file"
-        return f"try: pip install --upgrade {self.distribution}, or: pip uninstall {self.distribution}"
+        update, remove = f"install --upgrade {self.distribution}", f"uninstall {self.distribution}"
+        return f"try: microgpt plugins {update}, or: microgpt plugins {remove}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What there is to say about it, for JSON: of its components only the names."""
+        said = {k: v for k, v in vars(self).items() if k not in ("error", "components")}
+        names = {kind: sorted(found) for kind, found in self.components.items()}
+        return said | {"problem": self.failure, "components": names}
 
 
 def cause(error: BaseException | None) -> str:
     """An exception in one line, with its type where that says something."""
-    text = " ".join(str(error).split())
+    try:
+        text = shorten(str(error), SHOWN)
+    except Exception:  # noqa: BLE001 - a stranger's exception may be unable to say what it is
+        text = "it can't say what"
     return text if isinstance(error, MicrogptError) else f"{type(error).__name__}: {text}"
 
 

@@ -1,8 +1,10 @@
 """The registry: which names there are, who brought them, and the classes behind them.
 
-A name is short (`bpe`) or qualified by its pack (`tokenizers/bpe`). A class is imported when it is first asked for.
+A name is short (`bpe`) or qualified by its pack (`tokenizers/bpe`), and may be pinned (`bpe@1`). A class is imported
+when it is first asked for.
 """
 
+import logging
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -10,8 +12,12 @@ from typing import Any, Literal
 from microgpt_core.components import Op
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.hints import hint
+from microgpt_core.plugins.isolation import captured
 from microgpt_core.plugins.kinds import KINDS, kind_named
 from microgpt_core.plugins.pack import CORE, Pack, PluginError, cause
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,9 @@ class Registry:
                 self._found[kind].setdefault(name, {})[pack.name] = pack
         self.packs.append(pack)
 
-    def leave_out(self, pack: Pack, state: Literal["disabled", "failed"]) -> None:
+    def leave_out(self, pack: Pack, state: Literal["disabled", "incompatible", "failed"], why: BaseException) -> None:
         """List a pack without its components."""
-        pack.state, pack.components = state, {}
+        pack.state, pack.components, pack.error = state, {}, why
         self.packs.append(pack)
 
     def names(self, kind: str) -> list[str]:
@@ -76,24 +82,26 @@ class Registry:
     def find(self, kind: str, name: str) -> tuple[Pack, str]:
         """The pack that brings a component, and the component's short name. Raises as `get`, but imports nothing."""
         one, known = kind_named(kind).one, self._found[kind_named(kind).name]
-        if "@" in name:
-            raise ConfigurationError(f"{one} {name!r}: pinned names aren't supported; write {name.partition('@')[0]!r}")
-        packs = known.get(name, {})
+        plain, at, pin = name.partition("@")
+        packs, prefix, short = known.get(plain, {}), *plain.partition("/")[::2]
         if len(packs) > 1:
-            choices = ", ".join(f"{pack}/{name} ({packs[pack].origin})" for pack in sorted(packs))
-            raise ConfigurationError(f"{one} {name!r} is brought by several packs; write which: {choices}")
-        for pack in packs.values():
-            return pack, name
-        prefix, _, short = name.partition("/")
-        if prefix in known.get(short, {}):
-            return known[short][prefix], short
-        failures = "; ".join(pack.failure for pack in self.packs if pack.state == "failed")
-        raise UnknownNameError(one, name, self.names(kind), failures)
+            choices = ", ".join(f"{pack}/{plain} ({packs[pack].origin})" for pack in sorted(packs))
+            raise ConfigurationError(f"{one} {plain!r} is brought by several packs; write which: {choices}")
+        if packs:
+            (pack,), short = packs.values(), plain
+        elif prefix in known.get(short, {}):
+            pack = known[short][prefix]
+        else:
+            raise UnknownNameError(one, plain, self.names(kind), hint(kind_named(kind).name, plain, self.packs))
+        if at:
+            check_pin(pack, f"{one} {name!r}", plain, pin)
+        return pack, short
 
     def full_name(self, kind: str, name: str) -> str:
-        """The name that stays right whatever else is installed: short for the core's, else qualified."""
+        """The name that stays right whatever else is installed: short for the core's, else qualified. A pin stays."""
         pack, short = self.find(kind, name)
-        return short if pack.name == CORE else f"{pack.name}/{short}"
+        pin = "".join(name.partition("@")[1:])
+        return short + pin if pack.name == CORE else f"{pack.name}/{short}{pin}"
 
     def describe(self, kind: str, name: str) -> Description:
         """Where a component comes from, what it is and what can be set. Imports it; raises as `get`."""
@@ -110,11 +118,27 @@ class Registry:
         )
 
 
+def check_pin(pack: Pack, what: str, name: str, pin: str) -> None:
+    """Raise ConfigurationError unless a pack's version begins with the number after the @.
+
+    That number is the first of its distribution's version, which is the one that changes when what a component
+    computes does.
+    """
+    if not pin.isdigit():
+        raise ConfigurationError(f"{what}: expected the first number of a version after the @, found {pin!r}")
+    if not pack.version:
+        raise ConfigurationError(f"{what}: {pack.origin} is a file and has no version; write {name!r}")
+    if (first := pack.version.partition(".")[0]) != pin:
+        wanted = f'microgpt plugins install "{pack.distribution}=={pin}.*"'
+        raise ConfigurationError(f"{what}: {pack.origin} is installed; write '{name}@{first}', or: {wanted}")
+
+
 def check_free(pack: Pack, kind: str, name: str, others: dict[str, Pack]) -> None:
     """Raise PluginError where a pack takes a name of the core, or another pack has its name and the component's."""
     one = KINDS[kind].one
     if other := others.get(pack.name):
-        raise PluginError(f"{one} {pack.name}/{name} comes twice, from {other.origin} and from {pack.origin}")
+        places = " and ".join(f"{p.origin} ({p.file or 'no file'})" for p in (other, pack))
+        raise PluginError(f"{one} {pack.name}/{name} comes twice, from {places}")
     if CORE in others:
         raise PluginError(f"{one} {name!r} is the core's; {pack.origin} must call its own something else")
 
@@ -125,14 +149,18 @@ def imported(pack: Pack, kind: str, name: str) -> Any:
     if not isinstance(target, str):
         return target
     module, _, attribute = target.partition(":")
+    what = f"{KINDS[kind].one} {name!r} of {pack.origin}"
     try:
-        found = getattr(import_module(module), attribute)
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{KINDS[kind].one} {name!r} of {pack.origin}: {target}: {cause(error)}; {pack.fix}"
-        ) from error
+        with captured() as said:
+            found = getattr(import_module(module), attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises
+        raise PluginError(f"{what}: {target}: {cause(error)}; {pack.fix}") from error
+    for line in said:
+        log.warning("%s printed while it was imported: %s", what, line)
     if wrong := KINDS[kind].mismatch(found):
-        raise PluginError(f"{KINDS[kind].one} {name!r} of {pack.origin}: {target}: {wrong}; {pack.fix}")
+        raise PluginError(f"{what}: {target}: {wrong}; {pack.fix}")
     return found
 
 

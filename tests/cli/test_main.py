@@ -70,6 +70,7 @@ def test_version() -> None:
     ("args", "said"),
     [
         (["lst"], "there is no command 'lst' (did you mean 'list'?)"),
+        (["bench"], "there is no command 'bench'. microgpt-bench brings it: microgpt plugins install "),
         (["list", "--jsn"], "--json"),
         (["show", "op"], "Missing argument 'NAME'"),
         (["list", "tokenisers"], "(did you mean 'tokenizers'?)"),
@@ -126,10 +127,16 @@ def test_a_pack_can_not_replace_a_command_of_the_core(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([ImportError("no c")], "error: the command 'extra' of microgpt-a 1.0: ImportError: no c"),
+        (
+            [ImportError("no c")],
+            "error: the command 'extra' of microgpt-a 1.0: ImportError: no c; try: microgpt plugins",
+        ),
         ([SystemExit(3)], "SystemExit: 3"),
         ([print], "m:command is no click command"),
-        ([print, print], "the command 'extra' comes from several packs: microgpt-a, microgpt-b"),
+        (
+            [print, print],
+            "comes from several packs: microgpt-a 1.0, microgpt-b 1.0; remove one, say: microgpt plugins",
+        ),
     ],
 )
 def test_a_broken_command_of_a_pack(values: list[object], said: str, monkeypatch: pytest.MonkeyPatch) -> None:

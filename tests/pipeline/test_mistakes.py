@@ -72,7 +72,7 @@ MISTAKES = [
     ("kernels: {attention: numpy}", 1, 22, "unknown backend 'numpy'"),
     ("precision: float16", 1, 12, "expected one of float32, float64, found 'float16' (did you mean"),
     ("train: {batching: packd}", 1, 19, "(did you mean 'packed'?)"),
-    ("tokenizer: char@1", 1, 12, "pinned names aren't supported; write 'char'"),
+    ("tokenizer: char@1", 1, 12, "tokenizer 'char@1': microgpt-core 0.1.0 is installed; write 'char@0'"),
     # wrong types
     ("seed: abc", 1, 7, "seed: expected an integer, found 'abc'"),
     ("seed: 1.0", 1, 7, "expected an integer, found 1.0"),
@@ -114,7 +114,7 @@ MISTAKES = [
     # plugins
     ("plugins: [./mish.py]", 1, 11, "name it on the command line: --plugin FILE"),
     ("plugins: [microgpt]", 1, 11, "expected a pack's distribution"),
-    ("plugins: ['microgpt-simd>=0.1']", 1, 11, 'install it with: pip install "microgpt-simd>=0.1"'),
+    ("plugins: ['microgpt-simd>=0.1']", 1, 11, "install it with: microgpt plugins install "),
 ]  # fmt: skip
 
 

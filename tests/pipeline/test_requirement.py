@@ -3,12 +3,13 @@
 import pytest
 
 from microgpt_core.pipeline.requirement import unmet
-from microgpt_core.plugins.pack import Pack
+from microgpt_core.plugins.pack import Pack, PluginError
 
 PACKS = [
     Pack("simd", "microgpt-simd", "0.10.2"),
     Pack("mish", "microgpt_mish", "1.0", state="failed", stage="import", error=ImportError("no c")),
-    Pack("off", "microgpt-off", "1.0", state="disabled"),
+    Pack("off", "microgpt-off", "1.0", state="disabled", error=PluginError("--no-plugin leaves it out")),
+    Pack("new", "microgpt-new", "2.0", state="incompatible", error=PluginError("it is made for version 2")),
 ]
 
 
@@ -24,15 +25,16 @@ def test_met(met: str) -> None:
     [
         (
             "microgpt-simd>=0.11",
-            'microgpt-simd 0.10.2 is installed, 0.11 is needed: pip install --upgrade "microgpt-simd>=',
+            'microgpt-simd 0.10.2 is installed, 0.11 is needed: microgpt plugins install --upgrade "microgpt-simd>=',
         ),
         ("microgpt-simd>=1", "is needed"),
-        ("microgpt-torch", 'microgpt-torch isn\'t installed; install it with: pip install "microgpt-torch"'),
+        ("microgpt-torch", "microgpt-torch isn't installed; install it with: microgpt plugins install "),
         (
             "microgpt-mish",
-            "pack 'mish' (microgpt_mish 1.0) failed (import): ImportError: no c; try: pip install --upgrade",
+            "pack 'mish' (microgpt_mish 1.0) failed (import): ImportError: no c; try: microgpt plugins install --up",
         ),
-        ("microgpt-off", "microgpt-off is disabled"),
+        ("microgpt-off", "pack 'off' (microgpt-off 1.0) is disabled: --no-plugin leaves it out"),
+        ("microgpt-new", "pack 'new' (microgpt-new 2.0) is incompatible: it is made for version 2"),
         ("microgpt", "expected a pack's distribution"),
         ("microgpt-simd==0.1", "expected a pack's distribution"),
         ("", "expected a pack's distribution"),

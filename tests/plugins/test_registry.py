@@ -49,7 +49,7 @@ def test_names_are_short_or_qualified(kind: str, name: str, registry: Registry) 
         ("tokenizers", "cahr", UnknownNameError, r"unknown tokenizer 'cahr' \(did you mean 'char'\?\); known: char"),
         ("tokenizers", "core/cahr", UnknownNameError, "unknown tokenizer"),
         ("tokenizers", "other/char", UnknownNameError, "unknown tokenizer"),
-        ("tokenizers", "char@1", ConfigurationError, "pinned names aren't supported; write 'char'"),
+        ("tokenizers", "char@1", ConfigurationError, "microgpt-core .* is installed; write 'char@0'"),
         ("tokenisers", "char", UnknownNameError, r"unknown kind 'tokenisers' \(did you mean 'tokenizers'\?\)"),
         ("formats", "gguf", UnknownNameError, "unknown format 'gguf'; known: none"),
     ],

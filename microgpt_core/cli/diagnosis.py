@@ -1,0 +1,123 @@
+"""What `microgpt doctor` finds: this installation, this machine, the packs, and what has to be fixed.
+
+Made to be pasted into a bug report: the home folder is ~, and no variable's value is in it.
+"""
+
+import logging
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import microgpt_core
+from microgpt_core.hookspecs import API
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.machine import available_disk, available_memory, in_units
+from microgpt_core.pipeline.requirement import REQUIREMENT, numbers
+from microgpt_core.pipeline.run_folder import DEPENDENCIES
+from microgpt_core.plugins.hints import quoted
+from microgpt_core.plugins.loader import load
+from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, version_of
+from microgpt_core.plugins.probe import probe
+from microgpt_core.text.cache import cache_folder, cached, catalogue
+
+CPUINFO = Path("/proc/cpuinfo")
+CPU_FEATURES = (
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
+    "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2",
+)  # fmt: skip
+SECRET = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
+SHORTEST_SECRET = 6  # characters: a shorter value would be found in words
+
+
+def diagnose() -> dict[str, Any]:
+    """Facts by name, a dict for each pack, and under "to fix" a line for whatever is wrong."""
+    with warnings_heard() as to_fix:
+        registry = load(builtin, strict=False, read=probe)
+    to_fix += [*missing(), *unwritable()]
+    name, features = cpu()
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    free = available_memory()
+    texts = [entry for entry in catalogue() if cached(entry)]
+    found = {
+        CORE_DISTRIBUTION: f"{microgpt_core.__version__}, plugin API {API}, in {Path(microgpt_core.__file__).parent}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}",
+        "platform": platform.platform(),
+        "dependencies": ", ".join(f"{name} {version_of(name)}" for name in DEPENDENCIES),
+        "cpu": f"{name}, {cores} cores to use; {' '.join(features) or 'features unknown'}",
+        "memory": "unknown" if free is None else f"{in_units(free)} free",
+        "disk": f"{in_units(available_disk(Path.cwd()))} free in {Path.cwd()}",
+        "cache": f"{cache_folder()}, {', '.join(texts) or 'empty'}",
+        "variables": ", ".join(sorted(name for name in os.environ if name.startswith("MICROGPT_"))) or "none",
+        "packs": [pack.to_dict() for pack in registry.packs if pack.name != CORE],
+        "to fix": to_fix,
+    }
+    return {key: private(value) for key, value in found.items()}
+
+
+@contextmanager
+def warnings_heard() -> Iterator[list[str]]:
+    """What loading the packs warns of, in a list instead of on stderr."""
+    heard: list[str] = []
+    handler, logger = logging.Handler(), logging.getLogger("microgpt_core.plugins")
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(handler)
+
+
+def missing() -> Iterator[str]:
+    """What the core needs and hasn't got. Nothing where the core itself isn't installed, as in a clone."""
+    wanted = (metadata.requires(CORE_DISTRIBUTION) if version_of(CORE_DISTRIBUTION) else None) or []
+    for requirement in wanted:
+        if match := REQUIREMENT.fullmatch(requirement):  # without an extra
+            found = version_of(match[1])
+            if not found or numbers(found) < numbers(match[2] or ""):
+                install = f"microgpt plugins install {quoted(requirement)}"
+                yield f"{requirement} is needed, found {found or 'none'}: {install}"
+
+
+def unwritable() -> Iterator[str]:
+    folder = cache_folder()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        yield f"the cache {cache_folder()} can't be written to; set MICROGPT_CACHE to a folder that can"
+
+
+def cpu() -> tuple[str, list[str]]:
+    """The processor's name, and what it can do beyond the least of its kind."""
+    if CPUINFO.is_file():
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+        facts = {key.strip(): value for key, _, value in (line.partition(":") for line in lines)}
+        words = (facts.get("flags") or facts.get("Features") or "").split()
+        return facts.get("model name", platform.machine()).strip(), [f for f in CPU_FEATURES if f in words]
+    if sys.platform == "darwin":
+        told = subprocess.run(["sysctl", "machdep.cpu", "hw.optional"], capture_output=True, encoding="utf-8").stdout
+        facts = {key: value.strip() for key, _, value in (line.partition(":") for line in told.splitlines())}
+        words = [key.rpartition(".")[2].lower() for key, value in facts.items() if value == "1"]
+        return facts.get("machdep.cpu.brand_string", platform.machine()), sorted(words)
+    return platform.processor() or platform.machine(), []
+
+
+def private(value: Any) -> Any:
+    """Plain data for others to read."""
+    if isinstance(value, dict):
+        return {key: private(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [private(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    for name, secret in os.environ.items():
+        if SECRET.search(name) and len(secret) >= SHORTEST_SECRET:
+            value = value.replace(secret, f"${name}")
+    home = os.path.expanduser("~")
+    return re.sub(re.escape(home) + r"(?![\w.-])", "~", value) if len(home) > 1 else value

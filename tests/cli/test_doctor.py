@@ -1,0 +1,133 @@
+"""`doctor`: what it tells of a healthy installation and of a sick one, and what it must not tell anybody."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from microgpt_core import __version__
+from microgpt_core.cli import diagnosis
+from microgpt_core.cli.diagnosis import cpu, missing, private
+from microgpt_core.cli.main import main
+
+spec = importlib.util.spec_from_file_location("packs", Path(__file__).parents[1] / "plugins" / "conftest.py")
+assert spec is not None
+assert spec.loader is not None
+packs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(packs)
+install = packs.install  # the fixture
+
+GOOD = "from microgpt_core.hookspecs import hookimpl\n@hookimpl\ndef microgpt_datasets(): return {'chat': 'a:B'}\n"
+CANARY = "c4n4ry-51n65"
+
+
+@pytest.fixture(autouse=True)
+def well(install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation with nothing to fix, in the home folder of somebody with a secret."""
+    monkeypatch.setenv("MICROGPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("HUB_API_KEY", CANARY)
+
+
+def doctor(*args: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ["doctor", *args], prog_name="microgpt")
+    assert (result.exit_code, result.stderr) == (code, ""), result.output
+    return result.stdout
+
+
+def test_all_is_well(install) -> None:
+    install("good", GOOD)
+    lines = doctor().splitlines()
+    facts = {line.split()[0]: line[13:].strip() for line in lines[:9]}
+    assert set(facts) == {
+        "microgpt-core", "python", "platform", "dependencies", "cpu", "memory", "disk", "cache", "variables",
+    }  # fmt: skip
+    assert facts["microgpt-core"].startswith(f"{__version__}, plugin API 1, in ")
+    assert "pluggy " in facts["dependencies"]
+    assert facts["cache"].startswith(str(Path("~", "cache")))
+    assert "MICROGPT_CACHE" in facts["variables"]
+    pack = next(line for line in lines if line.startswith("good "))
+    assert re.match(r"good +microgpt-good 1\.0 +ok +\d+ ms +~.site.microgpt_good_good\.py$", pack)
+    assert lines[-1] == "nothing to fix"
+
+
+def test_what_is_wrong_is_told_with_its_fix(install) -> None:
+    install("good", GOOD)
+    install("bad", "import os; os._exit(9)")
+    install("loud", "print('hello')\n" + GOOD.replace("chat", "talk"))
+    lines = doctor(code=1).splitlines()
+    fixes = lines[lines.index("to fix:") + 1 :]
+    assert len(fixes) == 2
+    assert fixes[0].startswith(
+        "- pack 'bad' (microgpt-bad 1.0) failed (import): it ended its process with code 9; try: "
+    )
+    assert "pack 'loud' (microgpt-loud 1.0) printed while it was loaded: hello" in fixes[1]
+    found = json.loads(doctor("--json", code=1))
+    assert [(p["name"], p["state"]) for p in found["packs"]] == [("bad", "failed"), ("good", "ok"), ("loud", "ok")]
+    assert [f"- {line}" for line in found["to fix"]] == fixes
+
+
+def test_no_secret_no_value_and_no_home(install, tmp_path: Path) -> None:
+    install("nosy", "import os\nraise RuntimeError(os.environ['HUB_API_KEY'] + ' in ' + os.environ['HOME'] + '/x')")
+    for args in ((), ("--json",)):
+        out = doctor(*args, code=1)
+        assert "RuntimeError: $HUB_API_KEY in ~/x" in out  # the control: the pack did tell
+        assert CANARY not in out
+        assert str(tmp_path) not in out
+    assert private([CANARY, {"x": f"{tmp_path}er"}, 3]) == ["$HUB_API_KEY", {"x": f"{tmp_path}er"}, 3]
+
+
+def test_a_cache_that_cannot_be_written(install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis.os, "access", lambda path, mode: False)
+    assert "- the cache ~" in doctor(code=1)
+
+
+def test_a_missing_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = ["pluggy>=1.6", "click>=99", "nothing-like-it>=1", "no-version", 'pytest>=8; extra == "test"']
+    monkeypatch.setattr(diagnosis.metadata, "requires", lambda name: needed)
+    monkeypatch.setattr(
+        diagnosis, "version_of", lambda name: {"nothing-like-it": "", "no-version": ""}.get(name, "8.1")
+    )
+    assert list(missing()) == [
+        'click>=99 is needed, found 8.1: microgpt plugins install "click>=99"',
+        'nothing-like-it>=1 is needed, found none: microgpt plugins install "nothing-like-it>=1"',
+        "no-version is needed, found none: microgpt plugins install no-version",
+    ]
+
+
+CPUINFO = """processor\t: 0
+model name\t: A Fast One @ 3 GHz
+flags\t\t: fpu avx avx2 fma amx_tile
+
+processor\t: 1
+model name\t: A Fast One @ 3 GHz
+flags\t\t: fpu avx avx2 fma amx_tile
+"""
+SYSCTL = (
+    "machdep.cpu.brand_string: Apple M9\nhw.optional.neon: 1\nhw.optional.arm.FEAT_BF16: 1\nhw.optional.avx2_0: 0\n"
+)
+MACHINES = {
+    "linux": (CPUINFO, "", ("A Fast One @ 3 GHz", ["avx", "avx2", "fma", "amx_tile"])),
+    "linux on Arm": ("processor\t: 0\nFeatures\t: fp asimd sve\n", "", ("a-machine", ["asimd", "sve"])),
+    "darwin": (None, SYSCTL, ("Apple M9", ["feat_bf16", "neon"])),
+    "win32": (None, "", ("a-processor", [])),
+}
+
+
+@pytest.mark.parametrize("system", MACHINES)
+def test_what_the_processor_can_do(system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpuinfo, told, expected = MACHINES[system]
+    file = tmp_path / "cpuinfo"
+    if cpuinfo:
+        file.write_text(cpuinfo, encoding="utf-8")
+    monkeypatch.setattr(diagnosis, "CPUINFO", file)
+    monkeypatch.setattr(diagnosis.sys, "platform", system.split()[0])
+    monkeypatch.setattr(diagnosis.platform, "machine", lambda: "a-machine")
+    monkeypatch.setattr(diagnosis.platform, "processor", lambda: "a-processor")
+    answer = type("Answer", (), {"stdout": told})
+    monkeypatch.setattr(diagnosis.subprocess, "run", lambda *args, **options: answer)
+    assert cpu() == expected
