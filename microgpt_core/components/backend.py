@@ -1,6 +1,7 @@
 """Who runs ops. An op is *what*, a kernel is one op on one backend, a backend is *who*."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from microgpt_core.components.buffer import Buffer, Shape
@@ -20,14 +21,30 @@ class Kernel:
         """None where this kernel can run, otherwise the reason why it can't."""
         return None
 
-    def workspace(self, shapes: Mapping[str, Shape]) -> int:
-        """The bytes that a call needs beside its arguments while it runs."""
+    def workspace(
+        self, method: str, shapes: Mapping[str, Shape | None], formats: Mapping[str, str], attributes: Mapping[str, Any]
+    ) -> int:
+        """The bytes that a call of `forward` or `backward` needs beside its arguments while it runs.
+
+        `shapes` has every argument, None for one that isn't there.
+        """
         return 0
 
-    def forward(self, *views: Any, **attributes: Any) -> None:
+    def prepare(
+        self, method: str, views: Mapping[str, Any], attributes: Mapping[str, Any], workspace: Any
+    ) -> Callable[[], object]:
+        """The call on these views of its arguments: made once, run many times.
+
+        Override it to do once what every run would do again, such as reshaping views. `workspace` is the view of
+        as many bytes as the method of that name asked for (None for none), which calls share: what a run leaves
+        there is gone at the next.
+        """
+        return partial(getattr(self, method), *views.values(), **attributes)
+
+    def forward(self, *views: Any, **attributes: Any) -> Any:
         raise NotImplementedError
 
-    def backward(self, *views: Any, **attributes: Any) -> None:
+    def backward(self, *views: Any, **attributes: Any) -> Any:
         raise NotImplementedError
 
 

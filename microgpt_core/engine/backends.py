@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
-from microgpt_core.components import Backend, Buffer, Kernel
+from microgpt_core.components import Backend, Buffer, Kernel, new_buffer
 from microgpt_core.components.op import Op
 from microgpt_core.engine.value import Call
 from microgpt_core.errors import ConfigurationError, UnknownNameError
@@ -33,26 +34,52 @@ class Choice:
     def sets(self) -> tuple[str, ...]:
         return self.kernel.sets if isinstance(self.kernel, Kernel) else ()
 
+    def scratch(self, call: Call) -> int:
+        """The bytes that the kernel is lent while the call runs."""
+        if not isinstance(self.kernel, Kernel):
+            return 0
+        values = call.arguments.items()
+        shapes = {n: None if v is None else v.shape for n, v in values}
+        formats = {n: v.format for n, v in values if v is not None}
+        return self.kernel.workspace(call.method, shapes, formats, taken(call))
+
     def workspace(self, call: Call, numbers: int) -> int:
         """The bytes that the call needs beside its arguments, of which it reads or makes so many numbers.
 
         The reference makes lists of them; ops without a derivative work in short stretches.
         """
         if isinstance(self.kernel, Kernel):
-            return self.kernel.workspace({n: v.shape for n, v in call.arguments.items() if v is not None})
+            return self.scratch(call)
         return numbers * LISTED if call.op.signature.backward else 0
 
     def bind(
-        self, call: Call, buffers: Sequence[Buffer | None], sets: frozenset[str] = frozenset()
-    ) -> Callable[[], None]:
-        """The call on these buffers, one for each argument: to be called many times, making nothing anew."""
-        views = [None if b is None else self.backend.view(b) for b in buffers]
-        forward, signature = call.method == "forward", call.op.signature
-        taken = signature.forward_attributes if forward else signature.backward_attributes
-        keywords = {n: call.attributes[n] for n in taken}
-        if self.sets and not forward:
+        self,
+        call: Call,
+        buffers: Sequence[Buffer | None],
+        sets: frozenset[str] = frozenset(),
+        workspace: Buffer | None = None,
+    ) -> Callable[[], object]:
+        """The call on these buffers, one for each argument: to be called many times, making nothing anew.
+
+        `workspace` holds the bytes of `scratch`, or more; without it the call gets its own.
+        """
+        views = {n: None if b is None else self.backend.view(b) for n, b in zip(call.arguments, buffers)}
+        keywords = taken(call)
+        if not isinstance(self.kernel, Kernel):
+            return partial(getattr(self.kernel, call.method), *views.values(), **keywords)
+        if self.sets and call.method == "backward":
             keywords["sets"] = sets
-        return partial(getattr(self.kernel, call.method), *views, **keywords)
+        nbytes, lent = self.scratch(call), None
+        if nbytes:
+            lent = self.backend.view(new_buffer((nbytes,), "B") if workspace is None else workspace[:nbytes])
+        return self.kernel.prepare(call.method, views, keywords, lent)
+
+
+def taken(call: Call) -> dict[str, Any]:
+    """The attributes that a call's method takes."""
+    signature = call.op.signature
+    names = signature.forward_attributes if call.method == "forward" else signature.backward_attributes
+    return {n: call.attributes[n] for n in names}
 
 
 @dataclass

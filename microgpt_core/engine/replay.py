@@ -39,7 +39,8 @@ class Replay:
     def __init__(self, planned: Planned, region: Region | None = None) -> None:
         self.planned, (self.plan, values, lines) = planned, planned
         self.region = region or Region()
-        self.region.reserve(self.plan.region_bytes)
+        lent = max((line.choice.scratch(line.call) for line in lines), default=0)  # to one kernel at a time
+        self.region.reserve(self.plan.region_bytes + lent)
         self._version = self.region.version
         self._values = [self._place(value, planned) for value, planned in zip(values, self.plan.values)]
         memory: dict[Value | None, Buffer | None] = {None: None}
@@ -47,8 +48,10 @@ class Replay:
         self._outside = [(value, memory[value]) for value in values if value.external]
         self._changed = {v for line in lines for v in line.call.updates.values() if v.external}
         self._content: object = None  # the region's, while it is this replay's
+        workspace = self.region.view(self.plan.region_bytes, (lent,), "B", lent) if lent else None
         self._program = [
-            line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets) for line in lines
+            line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets, workspace)
+            for line in lines
         ]
 
     @property
