@@ -68,7 +68,11 @@ def describe(run: Run, trainer: Trainer) -> None:
     )
     if fallbacks := plan.fallbacks():
         counts = ", ".join(f"{op} ({n})" for op, n in fallbacks.items())
-        run.reporter.headline(f"not run by {run.kernels.backends[0].name}: {counts}; see microgpt plan --explain")
+        share = sum(call.flops for call in plan.calls if call.refusals) / plan.flops
+        run.reporter.headline(
+            f"not run by {run.kernels.backends[0].name}: {counts}, {share:.1%} of a step's FLOPs; "
+            "see microgpt plan --explain"
+        )
     run.reporter.headline(f"guessing would cost ln {vocab_size} = {log(vocab_size):.3f}")
 
 
