@@ -4,7 +4,7 @@
 
 For each: what `microgpt plan` predicts before any of it is allocated, the most that the process was seen to hold
 after training, evaluating and generating, and the ratio of the two. Exits with 1 where they differ by more than 10 %.
-Linux and macOS; about four minutes on one core.
+Linux (macOS knows the memory of a process only roughly); about ten minutes on one core.
 """
 
 import argparse

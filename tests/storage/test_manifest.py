@@ -95,6 +95,10 @@ def test_the_manifest_is_exact_and_again_the_same(folder):
 def test_files_of_the_desktop_do_no_harm(folder):
     (folder / ".DS_Store").write_bytes(b"x")
     verify_folder(folder)
+    lost = next(iter(FILES))
+    (folder / lost).unlink()
+    with pytest.raises(CheckpointError, match=lost):  # what is listed is still looked at
+        verify_folder(folder)
 
 
 @pytest.mark.parametrize(
