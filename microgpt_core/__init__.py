@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from microgpt_core.models.gpt import GPT as GPT
     from microgpt_core.models.model import Model as Model
     from microgpt_core.pipeline.api import load as load, plan as plan, run as run
+    from microgpt_core.plugins.selection import Without as Without
     from microgpt_core.testing.gradients import check as check
     from microgpt_core.training.trainer import Trainer as Trainer
 
@@ -65,6 +66,7 @@ PUBLIC = {
     "Model": "models.model",
     "load": "pipeline.api",
     "plan": "pipeline.api",
+    "Without": "plugins.selection",
     "run": "pipeline.api",
     "check": "testing.gradients",
     "Trainer": "training.trainer",

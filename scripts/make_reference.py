@@ -21,6 +21,7 @@ from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, plai
 from microgpt_core.pipeline.yaml_writer import write_yaml
 from microgpt_core.plugins.fields import Field, fields_of, type_text
 from microgpt_core.plugins.loader import load
+from microgpt_core.plugins.selection import Without
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- made by scripts/make_reference.py; change the program instead -->"
@@ -59,7 +60,7 @@ def help_page(command: click.Command, context: click.Context) -> str:
 
 def components() -> str:
     """Every section of a pipeline, and the fields of whatever it can name."""
-    registry = load(builtin, disabled=installed_packs())
+    registry = load(builtin, map(Without, installed_packs()))
     parts = [page_top("What a pipeline can say", ABOUT_COMPONENTS)]
     for section, (kind, default) in COMPONENTS.items():
         parts.append(f"## {section}\n\n`{section}: {default}` where it isn't given.\n")

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from microgpt_core.cli.diagnosis import diagnose
 from microgpt_core.cli.options import json_option
 from microgpt_core.cli.plugins import described
 from microgpt_core.cli.table import print_table
+from microgpt_core.pipeline.installation import diagnose
 
 
 @click.command("doctor")

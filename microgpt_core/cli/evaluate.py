@@ -2,7 +2,6 @@
 
 import json
 from math import exp, log
-from pathlib import Path
 from typing import TextIO
 
 import click
@@ -11,6 +10,7 @@ from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import DataError
 from microgpt_core.pipeline import api
+from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
 Examples:
@@ -26,7 +26,7 @@ Examples:
 @click.option("--document", type=click.Choice(("line", "file")), default="line", help="Of --text: a line each, or all.")
 @plugin_option
 @json_option
-def command(model: str, text: TextIO | None, document: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+def command(model: str, text: TextIO | None, document: str, plugins: Plugins, as_json: bool) -> None:
     """Measure MODEL: a run's or a model's folder, the name of a run, or latest.
 
     Without --text: on what its run held out, batched as in training. With it, nothing is left out but lines with

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.inference.generate import Token
 from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.pipeline import api
+from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
 Examples:
@@ -47,7 +47,7 @@ def command(
     prompts: tuple[str, ...],
     batch: int,
     interactive: bool,
-    plugins: tuple[Path, ...],
+    plugins: Plugins,
     as_json: bool,
     **choices: Any,
 ) -> None:

@@ -1,7 +1,6 @@
 """`microgpt list`: what there is, kind by kind, and who brought it."""
 
 import json
-from pathlib import Path
 
 import click
 
@@ -13,13 +12,14 @@ from microgpt_core.pipeline.read import packaged
 from microgpt_core.plugins.kinds import KINDS, kind_named
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
+from microgpt_core.plugins.selection import Plugins
 
 
 @click.command("list")
 @click.argument("kind", required=False)
 @plugin_option
 @json_option
-def command(kind: str | None, plugins: tuple[Path, ...], as_json: bool) -> None:
+def command(kind: str | None, plugins: Plugins, as_json: bool) -> None:
     """List the components of every kind, or those of KIND with what they are.
 
     KIND is one of ops, kernels, backends, tokenizers, datasets, optimizers, schedules, models, analyzers, formats

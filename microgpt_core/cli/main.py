@@ -13,11 +13,9 @@ import click
 
 from microgpt_core import __version__
 from microgpt_core.errors import DoesNotFitError, MicrogptError, nearest
-from microgpt_core.plugins.discovery import Point, entry_points
+from microgpt_core.plugins.discovery import COMMAND_GROUP, Point, entry_points
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, PluginError, cause
 from microgpt_core.plugins.selection import command_refusal
-
-GROUP = "microgpt.commands.v1"  # of entry points: name = "module:click_command"
 
 # Name -> what it does. Each is the `command` of a module of its name in this package.
 COMMANDS = {
@@ -89,7 +87,7 @@ class Commands(click.Group):
 def pack_commands() -> dict[str, list[Point]]:
     """The entry points of packs' commands, by name."""
     found: dict[str, list[Point]] = {}
-    for point in entry_points(GROUP):
+    for point in entry_points(COMMAND_GROUP):
         found.setdefault(point.name, []).append(point)
     return found
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from microgpt_core.plugins.selection import Without
+
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE",
     help="Change a value of the pipeline, such as model.n_layer=4. May be repeated.",
@@ -15,7 +17,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--plugin FILE` and `--no-plugin NAME`, in what the command gets as `plugins`: files, and "no:NAME"."""
+    """`--plugin FILE` and `--no-plugin NAME`, in what the command gets as `plugins`."""
 
     @click.option(
         "--plugin", "files", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
@@ -27,6 +29,6 @@ def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     @wraps(command)
     def with_plugins(*args: Any, files: tuple[Path, ...], left_out: tuple[str, ...], **given: Any) -> Any:
-        return command(*args, plugins=(*files, *(f"no:{name}" for name in left_out)), **given)
+        return command(*args, plugins=(*files, *map(Without, left_out)), **given)
 
     return with_plugins

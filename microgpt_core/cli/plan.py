@@ -20,6 +20,7 @@ from microgpt_core.pipeline.machine import available_memory
 from microgpt_core.pipeline.picture import graph_of
 from microgpt_core.pipeline.picture_dot import to_dot
 from microgpt_core.pipeline.picture_svg import to_svg
+from microgpt_core.plugins.selection import Plugins
 from microgpt_core.storage.atomic import atomic_write
 
 Row = TypeVar("Row")
@@ -60,7 +61,7 @@ def command(
     svg: Path | None,
     scope: str,
     overrides: tuple[str, ...],
-    plugins: tuple[Path, ...],
+    plugins: Plugins,
     as_json: bool,
 ) -> None:
     """Show a training step of PIPELINE, or of the run in a folder: its calls, their costs, how long each value

@@ -30,6 +30,7 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.pack import CORE, Pack
 from microgpt_core.plugins.probe import probe
 from microgpt_core.plugins.scaffold import KINDS_OF_PACKS, new_pack
+from microgpt_core.plugins.selection import Plugins, Without
 
 EXAMPLES = """\b
 Examples:
@@ -58,7 +59,7 @@ def command() -> None:
 @click.option("--hook", metavar="NAME", help="Only the packs with this hook, such as microgpt_ops.")
 @plugin_option
 @json_option
-def list_packs(everything: bool, hook: str | None, plugins: tuple[Path | str, ...], as_json: bool) -> None:
+def list_packs(everything: bool, hook: str | None, plugins: Plugins, as_json: bool) -> None:
     """List the packs: state, components, file. One that can't be used says why on stderr."""
     packs = load(builtin, plugins).packs
     if hook:
@@ -128,7 +129,7 @@ def install(targets: tuple[str, ...], upgrade: bool, editable: bool, dry_run: bo
     if not new:
         click.echo("no pack came in that wasn't there before")
         return
-    others = [f"no:{point.distribution}" for point in before if point.distribution not in new]
+    others = [Without(point.distribution) for point in before if point.distribution not in new]
     packs = [pack for pack in load(builtin, others, read=probe).packs if pack.distribution in new]
     print_packs(packs)
     sys.exit(any(pack.failure for pack in packs))
@@ -170,7 +171,7 @@ def test(pack: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--output", "-o", default=".", type=click.Path(path_type=Path), help="The folder to make it in [here].")
 @plugin_option
-def new(kind: str, name: str, output: Path, plugins: tuple[Path | str, ...]) -> None:
+def new(kind: str, name: str, output: Path, plugins: Plugins) -> None:
     """Make a pack with one component of KIND, called NAME: a package to install, with a test that passes.
 
     The NAME of a kernel is BACKEND/OP, both of which must be installed.

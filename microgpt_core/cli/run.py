@@ -8,6 +8,7 @@ import click
 from microgpt_core.cli.options import json_option, plugin_option, set_option
 from microgpt_core.cli.progress import ConsoleReporter
 from microgpt_core.pipeline import api
+from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
 Examples:
@@ -34,7 +35,7 @@ def command(
     output: Path | None,
     force: bool,
     overrides: tuple[str, ...],
-    plugins: tuple[Path, ...],
+    plugins: Plugins,
     as_json: bool,
 ) -> None:
     """Run PIPELINE: the path of a YAML file, or the name of one inside the package, such as names."""

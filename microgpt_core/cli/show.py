@@ -1,7 +1,6 @@
 """`microgpt show`: one component as YAML to paste, with every field, its default and its meaning."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from microgpt_core.plugins.fields import Field, type_text
 from microgpt_core.plugins.kinds import kind_named
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Description, Registry
+from microgpt_core.plugins.selection import Plugins
 
 SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
 
@@ -26,7 +26,7 @@ SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
 @click.argument("name")
 @plugin_option
 @json_option
-def command(kind: str, name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+def command(kind: str, name: str, plugins: Plugins, as_json: bool) -> None:
     """Show the component NAME of a KIND (see `microgpt list`), or `pipeline NAME`."""
     if kind in ("pipeline", "pipelines"):
         if name not in packaged():

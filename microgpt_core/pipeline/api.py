@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from microgpt_core.errors import ConfigurationError, DoesNotFitError
@@ -16,6 +16,7 @@ from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.pipeline.run_folder import RESOLVED, choose_folder, find_run, make_folder, model_folder
 from microgpt_core.plugins.loader import load as load_plugins
+from microgpt_core.plugins.selection import Plugins
 
 
 def run(
@@ -24,16 +25,16 @@ def run(
     *,
     output: str | Path | None = None,
     force: bool = False,
-    plugins: Iterable[str | Path] = (),
+    plugins: Plugins = (),
     reporter: Reporter | None = None,
 ) -> Run:
     """Run a pipeline: a YAML file's path, or the name of one inside the package, such as "names".
 
     `overrides` change its values ({"train.max_steps": 100}); `output` is the run's folder, by default the
-    next `runs/<name>-<n>`; `plugins` are Python files whose components it may name, and "no:NAME" for each
-    installed pack to leave out. Raises PipelineError with everything that is wrong in the file, before anything has
-    been written, and DoesNotFitError where memory or disk won't do, unless `force` (which also replaces the run in
-    `output`) says to start anyway.
+    next `runs/<name>-<n>`; `plugins` are Python files whose components it may name, and a `Without` for each
+    installed pack to leave out. Raises PipelineError with everything that is wrong in the file, before anything
+    has been written, and DoesNotFitError where memory or disk won't do, unless `force` (which also replaces the
+    run in `output`) says to start anyway.
     """
     registry = load_plugins(builtin, plugins)
     settings = read_pipeline(pipeline, registry, overrides)
@@ -76,7 +77,7 @@ def plan(
     overrides: Overrides = (),
     *,
     vocab_size: int | None = None,
-    plugins: Iterable[str | Path] = (),
+    plugins: Plugins = (),
 ) -> Forecast:
     """What a pipeline, or the run in a folder, will compute and need. Its text is read, no memory is taken.
 
@@ -106,12 +107,12 @@ def predict(run: Run) -> Forecast:
     return forecast(run.pipeline, run.registry, run.tokenizer.vocab_size, run.batching, held_out)
 
 
-def load(model: str | Path, plugins: Iterable[str | Path] = ()) -> LanguageModel:
+def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
     """A trained model: a model's or a run's folder, a run's name, or "latest"."""
     return LanguageModel.load(model_folder(find_run(str(model))), load_plugins(builtin, plugins).get)
 
 
-def held_out_loss(model: str, language_model: LanguageModel, plugins: Iterable[str | Path] = ()) -> float:
+def held_out_loss(model: str, language_model: LanguageModel, plugins: Plugins = ()) -> float:
     """A model's loss on the text that its run held out. Raises ConfigurationError where there is none."""
     folder = find_run(model)
     resolved = folder / RESOLVED

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
+COMMAND_GROUP = "microgpt.commands.v1"  # of entry points: name = "module:click_command"
+
 
 class Point(NamedTuple):
     """An entry point and whose it is. Sorting gives the order in which packs load, the same everywhere."""

@@ -14,7 +14,7 @@ from typing import Literal
 
 from microgpt_core.errors import ConfigurationError, MicrogptError, UnknownNameError
 from microgpt_core.hookspecs import FAMILY, GROUP
-from microgpt_core.plugins.discovery import entry_points, normal
+from microgpt_core.plugins.discovery import COMMAND_GROUP, entry_points, normal
 from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, version_of
 
@@ -24,7 +24,6 @@ PIP: dict[Action, tuple[str, ...]] = {
     "upgrade": ("install", "--upgrade"),
     "uninstall": ("uninstall", "--yes"),
 }
-COMMANDS = "microgpt.commands.v1"
 SOMEBODY_ELSES = re.compile(r"microgpt\s*([\[(<>=!~;@].*)?", re.IGNORECASE)
 
 
@@ -88,7 +87,7 @@ def distribution_named(name: str) -> str:
 
     Raises UnknownNameError for none, ConfigurationError for several.
     """
-    points = [*entry_points(GROUP, FAMILY), *entry_points(COMMANDS)]
+    points = [*entry_points(GROUP, FAMILY), *entry_points(COMMAND_GROUP)]
     found = {p.distribution for p in points if normal(name) in (normal(p.distribution), normal(p.name))}
     if len(found) > 1:
         raise ConfigurationError(

@@ -5,8 +5,7 @@ Nothing is kept here between calls, and nothing happens at import.
 
 import logging
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 from microgpt_core import __version__
@@ -18,7 +17,7 @@ from microgpt_core.plugins.one_file import read_file
 from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, Pack, PluginError
 from microgpt_core.plugins.reader import module_file, read_pack
 from microgpt_core.plugins.registry import Registry
-from microgpt_core.plugins.selection import NO, select
+from microgpt_core.plugins.selection import Plugins, Without, select
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +28,18 @@ Reader = Callable[[Pack, Point, float], None]
 
 def load(
     builtin: ModuleType,
-    plugins: Iterable[str | Path] = (),
-    disabled: Iterable[str] = (),
+    plugins: Plugins = (),
     strict: bool | None = None,
     read: Reader = read_pack,
 ) -> Registry:
     """The core's own plugin, every installed pack that may be imported, then one-file packs, in a registry.
 
-    `plugins` are the files, and "no:NAME" for each pack to leave out, as `disabled` names them too. An installed pack
+    `plugins` are the files, and a `Without` for each pack to leave out. An installed pack
     that can't be used is logged and stays in `registry.packs` with its error; with `strict` (or
     MICROGPT_STRICT_PLUGINS=1) it raises PluginError, as a file that was named always does. Raises UnknownNameError
     for a NAME that isn't installed.
     """
-    named, limit = [*map(str, plugins), *(NO + name for name in disabled)], import_limit()
+    named, limit = list(plugins), import_limit()
     points, selection = entry_points(GROUP, FAMILY), select(named)
     selection.check(points)
     registry = Registry()
@@ -60,7 +58,7 @@ def load(
         if pack.failure:
             log.warning(pack.failure)
     for file in named:
-        if not file.startswith(NO):
+        if not isinstance(file, Without):
             registry.add(read_file(file))
     return registry
 

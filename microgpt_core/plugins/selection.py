@@ -1,13 +1,15 @@
 """Which of the installed packs may be imported, as the environment and the command line say. Metadata is enough.
 
 `MICROGPT_PLUGINS=a,b` allows these packs and no others, empty: none. `--no-plugin a` leaves one out; to a program
-that is "no:a" among its `plugins`. A pack goes by its name or by its distribution's.
+that is `Without("a")` among its `plugins`. A pack goes by its name or by its distribution's.
 """
 
 import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 from microgpt_core.errors import UnknownNameError, nearest
 from microgpt_core.plugins.discovery import Point, entry_points, normal
@@ -16,7 +18,16 @@ from microgpt_core.plugins.pack import CORE
 log = logging.getLogger(__name__)
 
 VARIABLE = "MICROGPT_PLUGINS"
-NO = "no:"
+
+
+@dataclass(frozen=True)
+class Without:
+    """Among the `plugins` that a program asks for: leave this installed pack out, and import nothing of it."""
+
+    name: str
+
+
+Plugins: TypeAlias = Iterable[str | Path | Without]  # one-file packs to read, and installed ones to leave out
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,11 @@ class Selection:
                 log.warning("%s names %r, which isn't installed%s", VARIABLE, name, nearest(name, known))
 
 
-def select(plugins: Iterable[str]) -> Selection:
-    """What the environment allows, less what the "no:" among `plugins` leave out."""
+def select(plugins: Plugins) -> Selection:
+    """What the environment allows, less what is left out among `plugins`."""
     given = os.environ.get(VARIABLE)
     allowed = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
-    return Selection(allowed, [p.removeprefix(NO) for p in plugins if p.startswith(NO)])
+    return Selection(allowed, [p.name for p in plugins if isinstance(p, Without)])
 
 
 def command_refusal(command: Point) -> str | None:

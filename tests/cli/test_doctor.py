@@ -1,6 +1,5 @@
 """`doctor`: what it tells of a healthy installation and of a sick one, and what it must not tell anybody."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -9,16 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from microgpt_core import __version__
-from microgpt_core.cli import diagnosis
-from microgpt_core.cli.diagnosis import cpu, missing, private
 from microgpt_core.cli.main import main
-
-spec = importlib.util.spec_from_file_location("packs", Path(__file__).parents[1] / "plugins" / "conftest.py")
-assert spec is not None
-assert spec.loader is not None
-packs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(packs)
-install = packs.install  # the fixture
+from microgpt_core.pipeline import installation
+from microgpt_core.pipeline.installation import cpu, missing, private
 
 GOOD = "from microgpt_core.hookspecs import hookimpl\n@hookimpl\ndef microgpt_datasets(): return {'chat': 'a:B'}\n"
 CANARY = "c4n4ry-51n65"
@@ -82,15 +74,15 @@ def test_no_secret_no_value_and_no_home(install, tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written(install, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(installation.os, "access", lambda path, mode: False)
     assert "- the cache ~" in doctor(code=1)
 
 
 def test_a_missing_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
     needed = ["pluggy>=1.6", "click>=99", "nothing-like-it>=1", "no-version", 'pytest>=8; extra == "test"']
-    monkeypatch.setattr(diagnosis.metadata, "requires", lambda name: needed)
+    monkeypatch.setattr(installation.metadata, "requires", lambda name: needed)
     monkeypatch.setattr(
-        diagnosis, "version_of", lambda name: {"nothing-like-it": "", "no-version": ""}.get(name, "8.1")
+        installation, "version_of", lambda name: {"nothing-like-it": "", "no-version": ""}.get(name, "8.1")
     )
     assert list(missing()) == [
         'click>=99 is needed, found 8.1: microgpt plugins install "click>=99"',
@@ -124,10 +116,10 @@ def test_what_the_processor_can_do(system: str, tmp_path: Path, monkeypatch: pyt
     file = tmp_path / "cpuinfo"
     if cpuinfo:
         file.write_text(cpuinfo, encoding="utf-8")
-    monkeypatch.setattr(diagnosis, "CPUINFO", file)
-    monkeypatch.setattr(diagnosis.sys, "platform", system.split()[0])
-    monkeypatch.setattr(diagnosis.platform, "machine", lambda: "a-machine")
-    monkeypatch.setattr(diagnosis.platform, "processor", lambda: "a-processor")
+    monkeypatch.setattr(installation, "CPUINFO", file)
+    monkeypatch.setattr(installation.sys, "platform", system.split()[0])
+    monkeypatch.setattr(installation.platform, "machine", lambda: "a-machine")
+    monkeypatch.setattr(installation.platform, "processor", lambda: "a-processor")
     answer = type("Answer", (), {"stdout": told})
-    monkeypatch.setattr(diagnosis.subprocess, "run", lambda *args, **options: answer)
+    monkeypatch.setattr(installation.subprocess, "run", lambda *args, **options: answer)
     assert cpu() == expected

@@ -18,13 +18,6 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.scaffold import KINDS_OF_PACKS
 from microgpt_core.testing.conformance import test_pack as try_pack
 
-spec = importlib.util.spec_from_file_location("packs", Path(__file__).parents[1] / "plugins" / "conftest.py")
-assert spec is not None
-assert spec.loader is not None
-packs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(packs)
-install = packs.install  # the fixture
-
 HEAD = "from microgpt_core.hookspecs import hookimpl\n"
 GOOD = HEAD + (
     "@hookimpl\ndef microgpt_tokenizers(): return dict.fromkeys(['t1', 't2', 't3', 't4', 't5'], 'a:B')\n"

@@ -13,6 +13,7 @@ from microgpt_core.plugins.hints import hint, install_command, quoted
 from microgpt_core.plugins.kinds import KINDS
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.pack import Pack, PluginError
+from microgpt_core.plugins.selection import Without
 
 CATALOGUE = json.loads(files("microgpt_core.plugins").joinpath("catalogue.json").read_text(encoding="utf-8"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def test_in_a_clone_the_hint_is_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_catalogue_names_kinds_and_nothing_that_the_core_brings() -> None:
-    registry = load(builtin, [f"no:{p.distribution}" for p in load(builtin).packs[1:]])
+    registry = load(builtin, [Without(p.distribution) for p in load(builtin).packs[1:]])
     assert set(CATALOGUE) <= {*KINDS, "commands"}
     for kind, found in CATALOGUE.items():
         assert not set(found) & set(COMMANDS if kind == "commands" else registry.names(kind))

@@ -18,6 +18,7 @@ from microgpt_core.hookspecs import hookimpl
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
+from microgpt_core.plugins.selection import Without
 
 
 class Char(Tokenizer):
@@ -145,7 +146,7 @@ def test_a_disabled_pack_is_not_imported(
         install(name, HOOK + "raise SystemError" * (name == "bad"))
     if allowed is not None:
         monkeypatch.setenv("MICROGPT_PLUGINS", allowed)
-    packs = load(core(), [f"no:{name}" for name in left_out]).packs
+    packs = load(core(), [Without(name) for name in left_out]).packs
     assert [pack.name for pack in packs[1:] if pack.state != "disabled"] == imported
     assert {f"microgpt_{name}_{name}" for name in imported if name != "bad"} == {
         module
@@ -161,7 +162,7 @@ def test_leaving_out_what_is_not_installed_is_an_error(install) -> None:
     with pytest.raises(
         UnknownNameError, match=r"unknown pack 'smid' \(did you mean 'simd'\?\); known: microgpt-simd, s"
     ):
-        load(core(), ["no:smid"])
+        load(core(), [Without("smid")])
 
 
 def test_allowing_what_is_not_installed_is_a_warning(
@@ -206,7 +207,7 @@ def test_what_a_component_prints_is_told_as_its_packs(
     source = hook("tokenizers", "{'late': 'microgpt_loud_late:Late'}")
     install("loud", source)
     install("late", "print('hello')\n" + GOOD + "class Late(Reverse): pass\n", "microgpt-loud")
-    load(core(), ["no:late"]).get("tokenizers", "late")
+    load(core(), [Without("late")]).get("tokenizers", "late")
     assert capsys.readouterr() == ("", "")
     assert caplog.messages == ["tokenizer 'late' of microgpt-loud 1.0 printed while it was imported: hello"]
 
@@ -266,7 +267,7 @@ def test_a_string_is_imported_when_it_is_used(install) -> None:
         "from microgpt_core.components import Tokenizer\nclass Heavy(Tokenizer): name = 'heavy'",
         "microgpt-lazy",
     )
-    registry = load(core(), ["no:impl"])
+    registry = load(core(), [Without("impl")])
     assert "microgpt_lazy_impl" not in sys.modules
     heavy = registry.get("tokenizers", "heavy")
     assert heavy.__name__ == "Heavy"
@@ -404,7 +405,7 @@ def test_an_unknown_name_is_explained_by_the_packs_that_failed(install) -> None:
 
 def test_loading_keeps_nothing(install, caplog: pytest.LogCaptureFixture) -> None:
     install("good", GOOD)
-    first, second = load(core()), load(core(), ["no:good"])
+    first, second = load(core()), load(core(), [Without("good")])
     assert isinstance(first, Registry)
     assert first.names("tokenizers") == ["char", "reverse"]
     assert second.names("tokenizers") == ["char"]
