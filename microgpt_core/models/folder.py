@@ -1,12 +1,12 @@
 """A model as a folder: `config.json`, `model.safetensors`, `tokenizer.json`. Nothing in it is code."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Op, Tokenizer
+from microgpt_core.components import Buffer, Op, Tokenizer
 from microgpt_core.components.buffer import flat
 from microgpt_core.components.op import show_shape
 from microgpt_core.errors import CheckpointError, UnknownNameError
@@ -78,14 +78,32 @@ def make_model(fields: dict[str, Any], find: Find) -> Model:
 def fill(model: Model, path: Path) -> None:
     """Allocate a model and copy the weights of a file into it. Raises CheckpointError unless they match one for one."""
     with read_safetensors(path) as saved:
-        check_weights(model, saved)  # before any memory is taken
-        model.allocate(model.precision)
-        for p in model.parameters():
-            flat(p.data)[:] = flat(saved[p.name])
+        check_tensors(saved, {p.name: show_shape(p.shape, p.value.format) for p in model.parameters()})
+        model.allocate(model.precision)  # only now is any memory taken
+        copy(saved, model.state())
 
 
-def check_weights(model: Model, saved: SafeTensors) -> None:
-    expected = {p.name: show_shape(p.shape, p.value.format) for p in model.parameters()}
+def copy_tensors(folder: Path, wanted: Mapping[str, Mapping[str, Buffer]]) -> None:
+    """Copy the tensors of files into buffers, by file and name.
+
+    Raises CheckpointError unless all match one for one; then nothing is changed.
+    """
+    with ExitStack() as opened:
+        files = {name: opened.enter_context(read_safetensors(folder / name)) for name in wanted}
+        for name, saved in files.items():
+            check_tensors(saved, {key: show_shape(x.shape or (), x.format) for key, x in wanted[name].items()})
+        for name, saved in files.items():
+            copy(saved, wanted[name])
+
+
+def copy(source: Mapping[str, Buffer], target: Mapping[str, Buffer]) -> None:
+    """Copy the numbers of each buffer of the target from the one of the same name."""
+    for name, buffer in target.items():
+        flat(buffer)[:] = flat(source[name])
+
+
+def check_tensors(saved: SafeTensors, expected: Mapping[str, str]) -> None:
+    """Raise CheckpointError at the first tensor that isn't what is expected of its name."""
     found = {name: show_shape(x.shape or (), x.format) for name, x in saved.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):

@@ -21,7 +21,7 @@ from microgpt_core.pipeline.settings import Pipeline
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
-from microgpt_core.training.trainer import Result, Step
+from microgpt_core.training.progress import Result, Step
 
 MANY = 10**7  # weights that take long enough to draw to say so
 

@@ -5,12 +5,12 @@ from math import inf
 
 
 class Budget:
-    """Steps and time; the clock starts when it is made. One of the two has a limit."""
+    """Steps and time; the clock starts when it is made, at `elapsed` seconds. One of the two has a limit."""
 
-    def __init__(self, max_steps: int | None, minutes: float | None) -> None:
+    def __init__(self, max_steps: int | None, minutes: float | None, elapsed: float = 0.0) -> None:
         self.max_steps = inf if max_steps is None else max_steps
         self.max_seconds = inf if minutes is None else 60.0 * minutes
-        self._began = time.monotonic()
+        self._began = time.monotonic() - elapsed
 
     @property
     def seconds(self) -> float:

@@ -3,39 +3,80 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, BinaryIO, Self
 
 from microgpt_core.errors import StorageError
 
+METRICS, TIMINGS = "metrics.jsonl", "timings.jsonl"
+logger = logging.getLogger(__name__)
+
 
 class MetricsLog:
-    """Two files of a JSON object per line, flushed at each step. Without a folder it writes nothing."""
+    """Two files of a JSON object per line, flushed at each step. Without a folder it writes nothing.
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder, self._open = folder, ExitStack()
-        self._files: list[TextIO] = []
+    It goes on behind the line of `step`; what comes after that one is dropped. 0 begins anew.
+    """
+
+    def __init__(self, folder: Path | None, step: int = 0) -> None:
+        self.folder, self._step, self._open = folder, step, ExitStack()
+        self._files: dict[str, BinaryIO] = {}
+        self.elapsed = 0.0  # seconds of training before this log was opened
 
     def __enter__(self) -> Self:
         if self.folder is not None:
             with saving(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                for name in ("metrics.jsonl", "timings.jsonl"):
-                    file = (self.folder / name).open("w", encoding="utf-8", newline="\n")
-                    self._files.append(self._open.enter_context(file))
+                for name in (METRICS, TIMINGS):
+                    self._files[name] = self._open.enter_context((self.folder / name).open("ab+"))
+            self.cut(self._step)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def write(self, metrics: dict[str, Any], timings: dict[str, Any]) -> None:
-        """A line for each file; None says nothing and is left out."""
-        for file, values in zip(self._files, (metrics, timings)):
+    def write(self, name: str, values: dict[str, Any]) -> None:
+        """A line for one of the files."""
+        if file := self._files.get(name):
             with saving(Path(file.name)):
-                file.write(json.dumps({n: v for n, v in values.items() if v is not None}, allow_nan=False) + "\n")
+                file.write(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
                 file.flush()
+
+    def cut(self, step: int) -> None:
+        """Drop what was written after a step, and a line that a killed program left half written."""
+        for file in self._files.values():
+            with saving(Path(file.name)):
+                file.seek(0)
+                last, end = {"step": 0}, 0
+                for line in file:
+                    if not 0 < (values := parse(line))["step"] <= step:
+                        break
+                    last, end = values, end + len(line)
+                file.truncate(end)
+                self.elapsed = last.get("elapsed_s", 0.0)  # of the last file, the timings
+                if last["step"] < step - 1:  # the last one's line may be still to come
+                    logger.warning(
+                        "%s ends with step %d, though there is a checkpoint of step %d", file.name, last["step"], step
+                    )
+
+    def sync(self) -> None:
+        """Force what was written to the disk, so that no checkpoint is ahead of it."""
+        for file in self._files.values():
+            with saving(Path(file.name)):
+                os.fsync(file.fileno())
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """A line's values; of what is no whole line, that its step is 0."""
+    try:
+        values = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        values = None
+    return values if isinstance(values, dict) and isinstance(values.get("step"), int) else {"step": 0}
 
 
 @contextmanager

@@ -26,6 +26,8 @@ class TrainSettings:
         restore_best: end with the parameters of the best evaluation, not with the last ones
         checkpoint_interval: steps between checkpoints; 0: only at the end
         keep_checkpoints: how many of the newest checkpoints stay, besides the best
+        on_non_finite: what happens where a loss or a gradient isn't finite: stop; skip the step; or rollback, back to
+            the newest checkpoint and past the batches since then
         recompute: blocks whose values backward computes again, this many at a time, instead of keeping them: less
             memory, the same numbers, up to a third more FLOPs; 0: none. As many as there are save next to nothing
     """
@@ -44,6 +46,7 @@ class TrainSettings:
     restore_best: bool = True
     checkpoint_interval: int = 200
     keep_checkpoints: int = 2
+    on_non_finite: Literal["stop", "skip", "rollback"] = "stop"
     recompute: int = 0
 
     def __post_init__(self) -> None:

@@ -2,82 +2,58 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import islice
 from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Analyzer, Op, Optimizer, Schedule, Tokenizer
+from microgpt_core.components import Analyzer, Buffer, Op, Optimizer, Schedule, Tokenizer
+from microgpt_core.components.buffer import new_buffer
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.errors import NonFiniteError
+from microgpt_core.models.folder import blaming, copy
 from microgpt_core.models.model import Model
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches
 from microgpt_core.training.budget import Budget
-from microgpt_core.training.checkpoint import checkpoint_path, checkpoints, rotate, save_checkpoint, save_model
+from microgpt_core.training.checkpoint import (
+    TRAINER,
+    checkpoint_path,
+    checkpoints,
+    newest_checkpoint,
+    read_checkpoint,
+    rotate,
+    save_checkpoint,
+    save_model,
+)
 from microgpt_core.training.diagnosis import first_computed, first_stored
 from microgpt_core.training.loss import BatchLoss
-from microgpt_core.training.metrics import MetricsLog
+from microgpt_core.training.metrics import METRICS, TIMINGS, MetricsLog
 from microgpt_core.training.observers import Observers
+from microgpt_core.training.progress import Progress, Result, Step
 from microgpt_core.training.settings import TrainSettings
 from microgpt_core.training.update import Update
 
 
-@dataclass
-class Step:
-    """What happened in one step. Losses are in nats per target."""
-
-    step: int  # from 1
-    max_steps: int  # how many there will be; with `minutes`, probably
-    tokens: int  # targets trained on so far
-    train_loss: float
-    val_loss: float | None
-    lr: float
-    grad_norm: float
-    seconds: float  # of this step, evaluation and checkpoint left out
-    step_tokens: int
-    flops: int
-    seconds_left: float
-
-    def metrics(self) -> dict[str, Any]:
-        """The same at every run of the same configuration."""
-        return {
-            "step": self.step, "tokens": self.tokens, "train/loss": self.train_loss, "val/loss": self.val_loss,
-            "lr": self.lr, "grad_norm": self.grad_norm,
-        }  # fmt: skip
-
-    def timings(self) -> dict[str, Any]:
-        return {
-            "step": self.step, "step_ms": round(self.seconds * 1e3, 3),
-            "tokens_per_s": round(self.step_tokens / self.seconds, 1),
-            "gflops_per_s": round(self.flops / self.seconds / 1e9, 6),
-        }  # fmt: skip
+class Interruption(Exception):
+    """A signal came in the middle of an evaluation."""
 
 
-@dataclass
-class Result:
-    """How training ended. `step` and `val_loss` are those of the weights that the model now has.
-
-    With `restore_best` they are the best evaluation's, otherwise the last step's. `steps` is how many were
-    made, `train_loss` the last one's.
-    """
-
-    step: int
-    train_loss: float
-    val_loss: float | None
-    stopped_by: str  # "max_steps", "minutes" or "patience"
-    seconds: float
-    steps: int
+MOST_SKIPPED = 10  # steps in a row that weren't finite: more is no accident
+MOST_ROLLBACKS = 3  # to the same checkpoint
+logger = logging.getLogger(__name__)
 
 
 class Trainer:
     """Trains a model in place. With a `folder` it keeps metrics and checkpoints there.
 
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
-    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on.
+    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on. Where `interrupted`
+    says so, training ends after the step that is being made, with a checkpoint of it.
 
     Raises NonFiniteError, naming the first tensor that isn't finite: a step whose loss or gradients aren't
     changes no weight, and no checkpoint ever holds infinity or NaN.
@@ -100,10 +76,11 @@ class Trainer:
         saved: dict[str, Any] | None = None,
         about: dict[str, str] | None = None,
         analyzers: Mapping[str, Analyzer] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
-        self.on_step, self.saved, self.about = on_step, saved or {}, about or {}
+        self.on_step, self.saved, self.about, self.interrupted = on_step, saved or {}, about or {}, interrupted
         self.observers = Observers(analyzers or {})
         self.loss = BatchLoss(
             model,
@@ -115,120 +92,187 @@ class Trainer:
         )
         self.update = Update(model, optimizer, settings.grad_clip, kernels, update_op)
         self.update.allocate()
-        self.step = self.tokens = self.evaluations_since_best = self.best_step = 0
-        self.best_loss = inf
-        self._best_weights: list[bytearray] = []
+        self.at = Progress()
+        self.last: Step | None = None  # the step made last
+        self.stopped_by: str | None = None
+        self.skipped_in_a_row = self.rollbacks = 0  # since the last step that was finite, and the last save
+        self.best: dict[str, Buffer] = {}  # the best weights so far, where they are to come back
+        self.log = MetricsLog(None)
 
     def train(self) -> Result:
         """Train until `max_steps`, `minutes` or `patience` ends it, and put the best weights back."""
         self.require_finite()
-        budget = Budget(self.settings.max_steps, self.settings.minutes)
-        with MetricsLog(self.folder) as log:
-            last, stopped_by = self.take_steps(budget, log)
-        step, val_loss = last.step, last.val_loss
-        if self._best_weights:
-            self.restore_best()
-            step, val_loss = self.best_step, self.best_loss
-        if self.folder:
-            save_model(self.folder / "model", self.model, self.tokenizer, self.about_step(step))
-        return Result(step, last.train_loss, val_loss, stopped_by, budget.seconds, last.step)
+        with MetricsLog(self.folder, self.at.step) as self.log:
+            budget = Budget(self.settings.max_steps, self.settings.minutes, self.log.elapsed)
+            if self.last and self.at.logged:  # a training that was at its end, perhaps
+                self.stopped_by = self.over(budget)
+            if self.settings.on_non_finite == "rollback" and not self.last:
+                self.save()  # to go back to
+            while not self.stopped_by:
+                if self.at.logged:
+                    self.make_step(budget)
+                self.finish_step(budget)
+        last, step = self.last, self.at.step
+        assert last is not None  # a step was made, or restored
+        val_loss = last.val_loss
+        if self.stopped_by != "signal":
+            if self.best:
+                copy(self.best, self.model.state())
+                step, val_loss = self.at.best_step, self.at.best_loss
+            if self.folder:
+                save_model(self.folder / "model", self.model, self.tokenizer, self.about_step(step))
+        return Result(step, last.train_loss, val_loss, self.stopped_by, budget.seconds, self.at.step)
 
-    def take_steps(self, budget: Budget, log: MetricsLog) -> tuple[Step, str]:
-        """Step after step, with what is due after each. Returns the last one and what ended it."""
-        while True:
-            last = self.one_step(budget)
-            stopped_by = budget.spent(self.step)
-            if self.validation and self.is_due(self.settings.eval_interval, stopped_by):
-                last.val_loss = self.evaluate()
-                if self.evaluations_since_best >= (self.settings.patience or inf):
-                    stopped_by = stopped_by or "patience"
-            if stopped_by:
-                last.max_steps, last.seconds_left = self.step, 0.0
-            log.write(last.metrics(), last.timings())
-            if self.on_step:
-                self.on_step(last)
-            if stopped_by or self.is_due(self.settings.checkpoint_interval):
-                self.save()
-            if stopped_by:
-                return last, stopped_by
+    def over(self, budget: Budget) -> str | None:
+        """What has ended training, if anything has."""
+        too_many = self.at.evaluations_since_best >= (self.settings.patience or inf)
+        return budget.spent(self.at.step) or ("patience" if too_many else None)
 
-    def is_due(self, interval: int, stopped_by: str | None = None) -> bool:
+    def is_due(self, interval: int, at_end: str | None) -> bool:
         """Whether now is the time for what is done every `interval` steps (0: never) and at the end."""
-        return interval > 0 and (stopped_by is not None or self.step % interval == 0)
+        return interval > 0 and (at_end is not None or self.at.step % interval == 0)
 
-    def one_step(self, budget: Budget) -> Step:
-        """Forward and backward over the window's batches, then the update."""
-        n = self.settings.accumulation
-        window = [self.batches.batch(self.step * n + i) for i in range(n)]
-        lr = self.optimizer.lr * self.schedule.factor(self.step, budget.steps(self.step))
+    def make_step(self, budget: Budget) -> None:
+        """The next step, as far as its update; where numbers aren't finite, what the settings say of that."""
+        made = self.one_step(budget)
+        while made is None:
+            made = self.one_step(budget)
+        self.last, self.at.logged = made, False
+        self.log.write(TIMINGS, made.timings() | {"elapsed_s": round(budget.seconds, 3)})
+
+    def finish_step(self, budget: Budget) -> None:
+        """What is due after a step: evaluation, a line in the log, a checkpoint. After a signal, only that."""
+        last, at_end = self.last, budget.spent(self.at.step)
+        assert last is not None
+        try:
+            self.stop_if_interrupted()
+            if self.validation and self.is_due(self.settings.eval_interval, at_end):
+                last.val_loss = self.evaluate()
+        except Interruption:
+            self.stopped_by = "signal"
+            self.save()
+            return
+        self.stopped_by = at_end or self.over(budget)
+        if self.stopped_by:
+            last.max_steps, last.seconds_left = self.at.step, 0.0
+        self.log.write(METRICS, last.metrics())
+        self.at.logged = True
+        if self.on_step:
+            self.on_step(last)
+        if self.stopped_by or self.is_due(self.settings.checkpoint_interval, None):
+            self.save()
+
+    def stop_if_interrupted(self) -> None:
+        if self.interrupted():
+            raise Interruption
+
+    def one_step(self, budget: Budget) -> Step | None:
+        """Forward and backward over the window's batches, then the update; None after a rollback."""
+        n, step = self.settings.accumulation, self.at.step
+        window = [self.batches.batch((step + self.at.left_out) * n + i) for i in range(n)]
+        lr = self.optimizer.lr * self.schedule.factor(step, budget.steps(step))
         start = time.perf_counter()
-        loss = self.loss.train(window, self.step)
-        grad_norm = self.update(lr, self.step) if isfinite(loss) else nan  # where this isn't finite, nothing moved
+        loss = self.loss.train(window, step)
+        grad_norm = self.update(lr, step) if isfinite(loss) else nan  # where this isn't finite, nothing moved
         seconds = time.perf_counter() - start
-        if not isfinite(grad_norm):
-            name = first_stored(self.update) or first_computed(self.loss, self.update, window, self.step)
-            raise self.non_finite(self.step + 1, f"{name} isn't finite (loss {loss:g}), so this step changed no weight")
+        if isfinite(grad_norm):
+            self.skipped_in_a_row = 0
+        elif not self.survives(loss, window):
+            return None
         step_tokens = sum(batch.n_targets for batch in window)
-        self.step += 1
-        self.tokens += step_tokens
-        self.observers.observe(self.step, self.loss.watched)
+        self.at.step += 1
+        self.at.tokens += step_tokens
+        self.observers.observe(self.at.step, self.loss.watched)
         return Step(
-            step=self.step,
-            max_steps=budget.steps(self.step),
-            tokens=self.tokens,
+            step=self.at.step,
+            tokens=self.at.tokens,
             train_loss=loss,
-            val_loss=None,
             lr=lr,
             grad_norm=grad_norm,
+            max_steps=budget.steps(self.at.step),
             seconds=seconds,
+            seconds_left=budget.seconds_left(self.at.step),
             step_tokens=step_tokens,
             flops=self.loss.flops + self.update.plan.plan.flops,
-            seconds_left=budget.seconds_left(self.step),
         )
+
+    def survives(self, loss: float, window: Sequence[Batch]) -> bool:
+        """After a step that isn't finite: True where it is skipped, False after a rollback.
+
+        Raises NonFiniteError where the settings want that, or neither has helped for too long.
+        """
+        stored, step = first_stored(self.update), self.at.step + 1
+        name = stored or first_computed(self.loss, self.update, window, self.at.step)
+        what = f"{name} isn't finite (loss {loss:g}), so this step changed no weight"
+        policy = self.settings.on_non_finite
+        checkpoint = newest_checkpoint(self.folder) if self.folder and policy == "rollback" else None
+        if policy == "skip" and not stored and self.skipped_in_a_row < MOST_SKIPPED:
+            self.skipped_in_a_row += 1
+            logger.warning("step %d: %s; it is skipped", step, what)
+            return True
+        if checkpoint and self.rollbacks < MOST_ROLLBACKS:
+            logger.warning("step %d: %s; going back to %s, and past the batches since", step, what, checkpoint)
+            past = self.at.left_out + step
+            self.restore(checkpoint)
+            self.at.left_out = past - self.at.step
+            self.log.cut(self.at.step)
+            self.rollbacks += 1
+            return False
+        raise self.non_finite(step, what)
 
     def evaluate(self) -> float:
         """The loss on the validation text; where it is the best so far, the weights are remembered."""
-        loss = self.loss.evaluate(islice(self.validation, self.settings.eval_batches))
+        loss = self.loss.evaluate(self.watching(islice(self.validation, self.settings.eval_batches)))
         if not isfinite(loss):
             self.require_finite()
-            raise self.non_finite(self.step, f"the validation loss is {loss:g}, though every weight is finite")
-        self.evaluations_since_best += 1
-        if loss < self.best_loss:
-            self.best_loss, self.best_step, self.evaluations_since_best = loss, self.step, 0
+            raise self.non_finite(self.at.step, f"the validation loss is {loss:g}, though every weight is finite")
+        self.at.evaluations_since_best += 1
+        if self.at.best_loss is None or loss < self.at.best_loss:
+            self.at.best_loss, self.at.best_step, self.at.evaluations_since_best = loss, self.at.step, 0
             self.remember_best()
         return loss
+
+    def watching(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches, unless a signal comes before the last is done."""
+        for batch in batches:
+            yield batch
+            self.stop_if_interrupted()
 
     def remember_best(self) -> None:
         """Keep the weights as they are now, in memory for `restore_best`, and in the folder."""
         if self.settings.restore_best:
-            if not self._best_weights:
-                self._best_weights = [bytearray(p.data.nbytes) for p in self.model.parameters()]
-            for weights, p in zip(self._best_weights, self.model.parameters(), strict=True):
-                weights[:] = p.data
+            self.best = self.best or {name: new_buffer(x.shape, x.format) for name, x in self.model.state().items()}
+            copy(self.model.state(), self.best)
         if self.folder:
             self.require_finite()
-            save_model(self.folder / "checkpoints" / "best", self.model, self.tokenizer, self.about_step(self.step))
-
-    def restore_best(self) -> None:
-        """Put the weights with the lowest validation loss back."""
-        for p, weights in zip(self.model.parameters(), self._best_weights, strict=True):
-            p.data.cast("B")[:] = weights
+            save_model(self.folder / "checkpoints" / "best", self.model, self.tokenizer, self.about_step(self.at.step))
 
     def save(self) -> None:
         """Check the state, and save it where there is a folder; the oldest beyond `keep_checkpoints` goes."""
         self.require_finite()
         if self.folder is None:
             return
-        state = {
-            "step": self.step,
-            "tokens": self.tokens,
-            "best": {"loss": self.best_loss, "step": self.best_step} if self.best_step else None,
-            "evaluations_since_best": self.evaluations_since_best,
-            **self.saved,
-        }
-        path = checkpoint_path(self.folder, self.step)
-        save_checkpoint(path, self.model, self.tokenizer, self.update, state, self.about_step(self.step))
-        rotate(self.folder, self.settings.keep_checkpoints)
+        self.log.sync()
+        self.at.last = self.last.metrics() if self.last else None
+        path, best = checkpoint_path(self.folder, self.at.step), self.best if self.at.best_step < self.at.step else {}
+        state, about = vars(self.at) | self.saved, self.about_step(self.at.step)
+        save_checkpoint(path, self.model, self.tokenizer, self.update, state, about, best)
+        rotate(self.folder, self.settings.keep_checkpoints, self.settings.checkpoint_interval)
+        self.rollbacks = 0
+
+    def restore(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint, with the same bits as if nothing had come between.
+
+        Raises CheckpointError for a damaged one, and for one of another model, tokenizer or optimizer.
+        """
+        best = {name: new_buffer(x.shape, x.format) for name, x in self.model.state().items()}
+        state = read_checkpoint(checkpoint, self.model, self.tokenizer, self.update, best)
+        with blaming(checkpoint / TRAINER):
+            self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
+            self.last = Step.of(self.at.last) if self.at.last else None
+        if self.at.best_step == self.at.step:
+            copy(self.model.state(), best)
+        self.best = best if self.at.best_step and self.settings.restore_best else {}
 
     def about_step(self, step: int) -> dict[str, str]:
         return {**self.about, "step": str(step)}
@@ -236,7 +280,7 @@ class Trainer:
     def require_finite(self) -> None:
         """Raise NonFiniteError where a weight or the optimizer's state isn't finite."""
         if name := first_stored(self.update):
-            raise self.non_finite(self.step, f"{name} isn't finite")
+            raise self.non_finite(self.at.step, f"{name} isn't finite")
 
     def non_finite(self, step: int, what: str) -> NonFiniteError:
         """The error that says what happened, what is still good, and what to try."""

@@ -11,7 +11,7 @@ import microgpt_core as mg
 from microgpt_core.cli.main import main
 from microgpt_core.cli.progress import ConsoleReporter, describe, duration
 from microgpt_core.inference.sampling import Sampling, log_probability
-from microgpt_core.training.trainer import Step
+from microgpt_core.training.progress import Step
 
 SHORT = ["--set", "train.max_steps=3", "--set", "generate.num_samples=2", "--set", "dataset.validation=0.01"]
 

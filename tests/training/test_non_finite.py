@@ -1,5 +1,6 @@
 """Infinity and NaN: the step is named, the tensor is named, the weights stay, no checkpoint ever holds one."""
 
+import json
 import math
 from contextlib import nullcontext
 from pathlib import Path
@@ -240,3 +241,102 @@ def test_training_goes_on_after_the_cause_is_gone(tiny, weights) -> None:
     broken.train()
     usual.train()
     assert weights(broken.model) == weights(usual.model)
+
+
+def skewed(trainer, bad_steps: set[int]) -> None:
+    """Make the loss of these steps (from 0, counted in batches) NaN, as a bad text might."""
+    train, batch = trainer.loss.train, trainer.batches.batch
+    seen: list[int] = []
+    trainer.batches.batch = lambda i: seen.append(i) or batch(i)
+    trainer.loss.train = lambda window, step: NAN if seen[-1] in bad_steps else train(window, step)
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_step_is_skipped_where_that_is_asked(tiny, tmp_path: Path, caplog) -> None:
+    trainer = tiny().trainer(folder=tmp_path, settings={"max_steps": 9, "on_non_finite": "skip"})
+    skewed(trainer, {3, 4})
+    assert trainer.train().steps == 9
+    found = lines(tmp_path)
+    assert [line["step"] for line in found] == list(range(1, 10))
+    assert [line["step"] for line in found if "train/loss" not in line] == [4, 5]
+    assert (
+        "step 4: the norm of all gradients isn't finite (loss nan), so this step changed no weight; it is skipped"
+        in caplog.text
+    )
+    assert check_saved(tmp_path) > 0
+
+
+def test_a_skipped_step_changes_nothing_but_what_is_counted(tiny, weights) -> None:
+    trainer = tiny().trainer(settings={"max_steps": 4, "on_non_finite": "skip"})
+    skewed(trainer, {3})
+    states = []
+    trainer.on_step = lambda step: states.append(
+        (weights(trainer.model), {n: x.tobytes() for n, x in trainer.update.buffers().items()})
+    )
+    trainer.train()
+    assert states[3] == states[2] != states[1]
+
+
+def test_many_skipped_steps_in_a_row_are_no_accident(tiny, tmp_path: Path) -> None:
+    trainer = tiny().trainer(folder=tmp_path, settings={"max_steps": 50, "on_non_finite": "skip"})
+    skewed(trainer, {*range(3, 13), *range(20, 40)})
+    with pytest.raises(NonFiniteError, match=r"step 31: "):  # ten are skipped, twice
+        trainer.train()
+
+
+def test_what_is_stored_cant_be_skipped(tiny) -> None:
+    trainer = tiny().trainer(settings={"on_non_finite": "skip"})
+    trainer.on_step = after(2, lambda: poison(trainer.model.wte.weight.data))
+    with pytest.raises(NonFiniteError, match=r"step 3: wte\.weight isn't finite"):
+        trainer.train()
+
+
+def rolled_back(tiny, folder: Path, bad_steps: set[int], **settings):
+    trainer = tiny().trainer(folder=folder, settings={
+        "max_steps": 9, "checkpoint_interval": 2, "on_non_finite": "rollback", "accumulation": 1, **settings,
+    })  # fmt: skip
+    skewed(trainer, bad_steps)
+    return trainer
+
+
+def test_a_rollback_goes_back_and_past_the_bad_batch(tiny, weights, tmp_path: Path, caplog) -> None:
+    trainer = rolled_back(tiny, tmp_path, {5})
+    assert trainer.train().steps == 9
+    assert "step 6: " in caplog.text
+    assert f"going back to {tmp_path / 'checkpoints' / 'step-000004'}, and past the batches since" in caplog.text
+    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 10))
+    assert trainer.at.left_out == 2  # the batches 4, a good one, and 5
+    assert check_saved(tmp_path) > 0
+    # The same, had the texts never been there: batches 0 to 3, then 6 and on.
+    other = tiny().trainer(settings={"max_steps": 9})
+    batch = other.batches.batch
+    other.batches.batch = lambda i: batch(i + 2 * (i >= 4))
+    other.train()
+    assert weights(other.model) == weights(trainer.model)
+
+
+def test_a_rollback_at_the_very_start_and_weights_that_went_bad(tiny, tmp_path: Path) -> None:
+    trainer = rolled_back(tiny, tmp_path / "a", {0})
+    assert trainer.train().steps == 9
+    assert trainer.at.left_out == 1
+    healed = rolled_back(tiny, tmp_path / "b", set())
+    healed.on_step = after(5, lambda: poison(healed.model.wte.weight.data) if not healed.at.left_out else None)
+    assert healed.train().steps == 9
+    assert check_saved(tmp_path) > 0
+
+
+def test_rollbacks_that_dont_help_end_it(tiny, tmp_path: Path) -> None:
+    trainer = rolled_back(tiny, tmp_path, set(range(5, 100)))
+    with pytest.raises(NonFiniteError, match=r"step 5: .* The last good checkpoint is .*step-000004"):
+        trainer.train()
+    assert trainer.rollbacks == 3
+
+
+def test_without_a_folder_there_is_nothing_to_go_back_to(tiny) -> None:
+    trainer = tiny().trainer(settings={"on_non_finite": "rollback"})
+    skewed(trainer, {2})
+    with pytest.raises(NonFiniteError, match="step 3: "):
+        trainer.train()

@@ -42,7 +42,7 @@ def test_metrics_are_the_same_bytes_at_each_run(tiny, tmp_path: Path) -> None:
     assert [line["step"] for line in found] == list(range(1, 10))
     assert {line["step"] for line in found if "val/loss" in line} == {4, 8, 9}
     assert set(found[0]) == {"step", "tokens", "train/loss", "lr", "grad_norm"}
-    assert found[-1]["tokens"] == first.tokens
+    assert found[-1]["tokens"] == first.at.tokens
     assert found[0]["lr"] == 0.01
 
 
@@ -51,7 +51,7 @@ def test_timings_have_their_own_file(tiny, tmp_path: Path) -> None:
     found = lines(tmp_path / "timings.jsonl")
     assert len(found) == 9
     for line in found:
-        assert set(line) == {"step", "step_ms", "tokens_per_s", "gflops_per_s"}
+        assert set(line) == {"step", "step_ms", "tokens_per_s", "gflops_per_s", "elapsed_s"}
         assert all(value > 0 for value in line.values())
 
 
@@ -85,12 +85,14 @@ def test_every_folder_is_whole_and_holds_what_it_says(tiny, tmp_path: Path) -> N
     for folder in [*(tmp_path / "checkpoints").iterdir(), tmp_path / "model"]:
         verify_folder(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        step = {"best": trainer.best_step, "model": trainer.best_step}.get(folder.name) or int(folder.name[-6:])
+        step = {"best": trainer.at.best_step, "model": trainer.at.best_step}.get(folder.name) or int(folder.name[-6:])
         assert config["about"] == {"run": "names", "step": str(step)}
     state = json.loads((tmp_path / "checkpoints" / "step-000006" / "trainer.json").read_text(encoding="utf-8"))
-    assert state.pop("best")["step"] == 4
-    assert state.pop("tokens") > 0
-    assert state == {"step": 6, "evaluations_since_best": 0, "rng": [1, [2, 3], None]}
+    assert state.pop("tokens") == state.pop("last")["tokens"] > 0
+    assert state.pop("best_loss") > 0
+    assert state == {
+        "step": 6, "left_out": 0, "best_step": 4, "evaluations_since_best": 0, "logged": True, "rng": [1, [2, 3], None],
+    }  # fmt: skip
 
 
 def test_a_checkpoint_is_the_state_of_its_step(tiny, tmp_path: Path) -> None:
@@ -110,7 +112,7 @@ def test_the_model_folder_gives_equal_logits(tiny, tmp_path: Path, precision: st
     ours = LanguageModel(trainer.model, trainer.tokenizer).logits([[0, 1, 2, 3]]).tolist()
     assert LanguageModel.load(tmp_path / "model").logits([[0, 1, 2, 3]]).tolist() == ours
     assert LanguageModel.load(tmp_path / "checkpoints" / "best").logits([[0, 1, 2, 3]]).tolist() == ours
-    assert trainer.best_step == 9 or (
+    assert trainer.at.best_step == 9 or (
         LanguageModel.load(tmp_path / "checkpoints" / "step-000009").logits([[0, 1, 2, 3]]).tolist() != ours
     )
 

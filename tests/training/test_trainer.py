@@ -91,7 +91,7 @@ def test_a_step_sees_the_next_batches(tiny, accumulation: int) -> None:
 
     trainer = tiny().trainer(settings={"max_steps": 4, "accumulation": accumulation})
     trainer.batches.__class__ = Noted
-    tokens = trainer.train() and trainer.tokens
+    tokens = trainer.train() and trainer.at.tokens
     assert asked == list(range(4 * accumulation))
     assert tokens == sum(trainer.batches.batch(i).n_targets for i in range(4 * accumulation))
 

@@ -1,0 +1,78 @@
+"""How far a training is: what its last step was, what a checkpoint has to say of it, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any
+
+
+@dataclass
+class Step:
+    """One step. Losses are in nats per target."""
+
+    step: int  # from 1
+    tokens: int  # targets trained on so far
+    train_loss: float  # not finite, as grad_norm, where the step was skipped
+    lr: float
+    grad_norm: float
+    val_loss: float | None = None
+    max_steps: int = 0  # how many there will be; with `minutes`, probably
+    seconds: float = 0.0  # of this step, evaluation and checkpoint left out
+    seconds_left: float = 0.0
+    step_tokens: int = 0
+    flops: int = 0
+
+    def metrics(self) -> dict[str, Any]:
+        """The same at every run of the same configuration. What isn't finite, JSON doesn't know."""
+        values = {
+            "step": self.step, "tokens": self.tokens, "train/loss": self.train_loss, "val/loss": self.val_loss,
+            "lr": self.lr, "grad_norm": self.grad_norm,
+        }  # fmt: skip
+        return {name: value for name, value in values.items() if value is not None and isfinite(value)}
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Any]) -> Step:
+        """The step that has these metrics."""
+        return cls(
+            step=metrics["step"], tokens=metrics["tokens"], train_loss=metrics.get("train/loss", nan),
+            lr=metrics["lr"], grad_norm=metrics.get("grad_norm", nan), val_loss=metrics.get("val/loss"),
+        )  # fmt: skip
+
+    def timings(self) -> dict[str, Any]:
+        return {
+            "step": self.step, "step_ms": round(self.seconds * 1e3, 3),
+            "tokens_per_s": round(self.step_tokens / self.seconds, 1),
+            "gflops_per_s": round(self.flops / self.seconds / 1e9, 6),
+        }  # fmt: skip
+
+
+@dataclass
+class Progress:
+    """Where a training stands: what a checkpoint needs to go on from besides tensors. It goes into `trainer.json`."""
+
+    step: int = 0
+    tokens: int = 0
+    left_out: int = 0  # batches that rollbacks went past: the next one is that of step + left_out
+    best_loss: float | None = None
+    best_step: int = 0
+    evaluations_since_best: int = 0
+    last: Mapping[str, Any] | None = None  # the metrics of the step made last
+    logged: bool = True  # whether it has been evaluated, where that is due, and written down
+
+
+@dataclass
+class Result:
+    """How training ended. `step` and `val_loss` are those of the weights that the model now has.
+
+    With `restore_best` they are the best evaluation's, otherwise the last step's. `steps` is how many were
+    made, `train_loss` the last one's.
+    """
+
+    step: int
+    train_loss: float
+    val_loss: float | None
+    stopped_by: str  # "max_steps", "minutes", "patience" or "signal": then there is a checkpoint to go on from
+    seconds: float
+    steps: int
