@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from microgpt_core.engine.context import no_grad as no_grad, scope as scope
     from microgpt_core.engine.tape import tape as tape
     from microgpt_core.engine.tensor import Tensor as Tensor, tensor as tensor
-    from microgpt_core.errors import MicrogptError as MicrogptError
+    from microgpt_core.errors import Interrupted as Interrupted, MicrogptError as MicrogptError
     from microgpt_core.hookspecs import hookimpl as hookimpl
     from microgpt_core.inference.language_model import LanguageModel as LanguageModel
     from microgpt_core.models.gpt import GPT as GPT
     from microgpt_core.models.model import Model as Model
-    from microgpt_core.pipeline.api import load as load, plan as plan, run as run
+    from microgpt_core.pipeline.api import load as load, plan as plan, resume as resume, run as run
+    from microgpt_core.pipeline.stage import stage as stage
     from microgpt_core.plugins.selection import Without as Without
     from microgpt_core.testing.gradients import check as check
     from microgpt_core.training.trainer import Trainer as Trainer
@@ -59,6 +60,7 @@ PUBLIC = {
     "tape": "engine.tape",
     "Tensor": "engine.tensor",
     "tensor": "engine.tensor",
+    "Interrupted": "errors",
     "MicrogptError": "errors",
     "hookimpl": "hookspecs",
     "LanguageModel": "inference.language_model",
@@ -67,7 +69,9 @@ PUBLIC = {
     "load": "pipeline.api",
     "plan": "pipeline.api",
     "Without": "plugins.selection",
+    "resume": "pipeline.api",
     "run": "pipeline.api",
+    "stage": "pipeline.stage",
     "check": "testing.gradients",
     "Trainer": "training.trainer",
 }  # fmt: skip

@@ -69,6 +69,14 @@ class DoesNotFitError(MicrogptError, MemoryError):
     exit_code = 4
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal ended a run: Ctrl-C, or SIGTERM."""
+
+    def __init__(self, signal: int, advice: str = "") -> None:
+        super().__init__(f"stopped{advice and f'; {advice}'}")
+        self.signal, self.exit_code = signal, 128 + signal
+
+
 class StorageError(MicrogptError, OSError):
     """A file or folder that couldn't be saved: no room, no permission, or a failing disk."""
 

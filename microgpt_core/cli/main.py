@@ -7,12 +7,13 @@ import io
 import os
 import sys
 from importlib import import_module
+from signal import SIGINT
 from typing import Any
 
 import click
 
 from microgpt_core import __version__
-from microgpt_core.errors import DoesNotFitError, MicrogptError, nearest
+from microgpt_core.errors import DoesNotFitError, Interrupted, MicrogptError, nearest
 from microgpt_core.plugins.discovery import COMMAND_GROUP, Point, entry_points
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, PluginError, cause
 from microgpt_core.plugins.selection import command_refusal
@@ -79,9 +80,10 @@ class Commands(click.Group):
             hint = "make the model, the batch or the block smaller; microgpt plan says what takes how much"
             click.echo(f"{click.style('error:', fg='red', bold=True)} there was no memory left; {hint}", err=True)
             ctx.exit(DoesNotFitError.exit_code)
-        except KeyboardInterrupt:
-            click.echo("\nstopped", err=True)
-            ctx.exit(130)
+        except KeyboardInterrupt as error:
+            stopped = error if isinstance(error, Interrupted) else Interrupted(SIGINT)
+            click.echo(f"\n{stopped}", err=True)
+            ctx.exit(stopped.exit_code)
 
 
 def pack_commands() -> dict[str, list[Point]]:

@@ -63,12 +63,11 @@ class ConsoleReporter(Reporter):
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("", total=step.max_steps)
             self._bar.start()
-        speed = step.step_tokens / step.seconds
         self._bar.update(
             self._task,
             completed=step.step,
             total=step.max_steps,
-            description=f"loss {step.train_loss:.3f}  {speed:,.0f} tokens/s",
+            description=f"loss {step.train_loss:.3f}  {step.tokens_per_second:,.0f} tokens/s",
         )
 
 
@@ -77,8 +76,8 @@ def describe(step: Step) -> str:
     width = len(str(step.max_steps))
     val = f"  val {step.val_loss:.3f}" if step.val_loss is not None else " " * 11
     left = f"  {duration(step.seconds_left)} left" if step.step < step.max_steps else ""
-    speed = step.step_tokens / step.seconds
-    return f"step {step.step:{width}d}/{step.max_steps}  loss {step.train_loss:.3f}{val}  {speed:,.0f} tokens/s{left}"
+    speed = f"  {step.tokens_per_second:,.0f} tokens/s" if step.seconds else ""
+    return f"step {step.step:{width}d}/{step.max_steps}  loss {step.train_loss:.3f}{val}{speed}{left}"
 
 
 def duration(seconds: float) -> str:

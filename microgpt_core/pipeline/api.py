@@ -5,18 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from microgpt_core.errors import ConfigurationError, DoesNotFitError
+from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.folder import read_config
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.execute import begin_with, execute, same_run, stopped_run
 from microgpt_core.pipeline.forecast import Forecast, forecast
+from microgpt_core.pipeline.ledger import Ledger, stage_keys
 from microgpt_core.pipeline.overrides import Overrides
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Reporter, Run
-from microgpt_core.pipeline.run_folder import RESOLVED, choose_folder, find_run, make_folder, model_folder
+from microgpt_core.pipeline.run_folder import (
+    RESOLVED,
+    check_replaceable,
+    find_run,
+    make_folder,
+    model_folder,
+    new_folder,
+    record,
+)
+from microgpt_core.pipeline.settings import Pipeline, to_dict
+from microgpt_core.pipeline.signals import Signals
 from microgpt_core.plugins.loader import load as load_plugins
+from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
+from microgpt_core.storage.atomic import remove_stale
+from microgpt_core.training.checkpoint import newest_checkpoint
+
+# What makes a run another one, should it change.
+FIXED = (
+    "name", "seed", "precision", "init_from", "freeze", "dataset", "tokenizer", "model", "optimizer.use",
+    "train.batch_size", "train.batching", "train.shuffle", "train.accumulation",
+)  # fmt: skip
 
 
 def run(
@@ -25,6 +46,7 @@ def run(
     *,
     output: str | Path | None = None,
     force: bool = False,
+    start: str | None = None,
     plugins: Plugins = (),
     reporter: Reporter | None = None,
 ) -> Run:
@@ -32,18 +54,88 @@ def run(
 
     `overrides` change its values ({"train.max_steps": 100}); `output` is the run's folder, by default the
     next `runs/<name>-<n>`; `plugins` are Python files whose components it may name, and a `Without` for each
-    installed pack to leave out. Raises PipelineError with everything that is wrong in the file, before anything
-    has been written, and DoesNotFitError where memory or disk won't do, unless `force` (which also replaces the
-    run in `output`) says to start anyway.
+    installed pack to leave out. Stages that an earlier run has done, with the same settings, text and code, aren't
+    done again: the run is then that one. `start` names the first stage to run in spite of that; `force` makes a new
+    run (in `output`, in place of the one there), even where memory or disk won't do.
+
+    Raises PipelineError with everything that is wrong in the file, before anything has been written,
+    DoesNotFitError where memory or disk won't do, and Interrupted after Ctrl-C or SIGTERM.
     """
-    registry = load_plugins(builtin, plugins)
-    settings = read_pipeline(pipeline, registry, overrides)
-    folder = choose_folder(settings.name, None if output is None else Path(output), force)
-    made = Run(settings, registry, folder, reporter or Reporter())
-    check(made, force)
-    make_folder(folder, settings, registry)
-    made.execute()
-    return made
+    with Signals() as signals:
+        registry = load_plugins(builtin, plugins)
+        settings = read_pipeline(pipeline, registry, overrides)
+        made = Run(settings, registry, Path(), reporter or Reporter(), signals=signals)
+        keys = stage_keys(made)
+        named = None if output is None else Path(output)
+        same = None if force else same_run(settings.name, keys, named)
+        if same is not None:
+            made.folder, made.saved = same, same / "model"
+            if start is not None:
+                begin_with(start, keys, Ledger(same))
+            execute(made, keys)
+            return made
+        if start is not None and start != next(iter(keys)):
+            raise ConfigurationError(f"--from {start}: no run has done what comes before it; leave it out")
+        if stopped := None if force or named else stopped_run(settings.name, keys):
+            made.reporter.headline(f"{stopped} is the same run, stopped; to go on with it: --resume {stopped}")
+        made.folder = named or new_folder(settings.name)
+        check_replaceable(made.folder, force)
+        check(made, force)
+        make_folder(made.folder, settings, registry)
+        Ledger(made.folder).begin(keys)
+        execute(made, keys)
+        return made
+
+
+def resume(
+    folder: str | Path,
+    overrides: Overrides = (),
+    *,
+    force: bool = False,
+    plugins: Plugins = (),
+    reporter: Reporter | None = None,
+) -> Run:
+    """Go on with a run that was stopped, or make a finished one longer ({"train.max_steps": 2000}).
+
+    It goes on from its newest checkpoint that is whole, with the same bits as if it had never been stopped, or begins
+    where there is none. Raises ConfigurationError for overrides that would make it another run, CheckpointError for a
+    checkpoint that isn't this run's, DataError where the text has changed since.
+    """
+    with Signals() as signals:
+        registry, place = load_plugins(builtin, plugins), find_run(str(folder))
+        settings = settings_of(place, registry, overrides)
+        if (place / "checkpoints").is_dir():
+            remove_stale(place / "checkpoints")
+        made = Run(settings, registry, place, reporter or Reporter(), newest_checkpoint(place), signals)
+        if made.saved is not None and made.state().get("data") != made.data_digest:
+            raise DataError(
+                f"the text isn't what {place} was trained on so far, so going on would be another run; put it back, or "
+                f"begin a new run with this one's model: init_from: {place}"
+            )
+        keys = stage_keys(made)
+        if "train" in keys and not Ledger(place).stale("train", keys["train"]):
+            made.saved = place / "model"
+        check(made, force)
+        record(place, settings)
+        execute(made, keys)
+        return made
+
+
+def settings_of(folder: Path, registry: Registry, overrides: Overrides) -> Pipeline:
+    """The pipeline of a run, with overrides that leave it the same run."""
+    resolved = folder / RESOLVED
+    if not resolved.is_file():
+        raise ConfigurationError(f"{folder} isn't the folder of a run: it has no {RESOLVED}")
+    before, after = (to_dict(read_pipeline(resolved, registry, changes)) for changes in ((), overrides))
+    for key in FIXED:
+        section, _, field = key.partition(".")
+        was, now = ((side[section] or {})[field] if field else side[section] for side in (before, after))
+        if was != now:
+            raise ConfigurationError(
+                f"--set {key}: {folder} was begun with {was!r}, and can't go on with {now!r}; begin a new run, perhaps "
+                f"with this one's model: init_from: {folder}"
+            )
+    return read_pipeline(resolved, registry, overrides)
 
 
 def check(run: Run, force: bool = False) -> None:

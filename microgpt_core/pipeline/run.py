@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from microgpt_core.components import Dataset, Tokenizer
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.errors import DataError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.models.folder import read_config, read_tokenizer
+from microgpt_core.models.folder import WEIGHTS, copy_tensors, read_config, read_json, read_tokenizer
 from microgpt_core.models.model import Model
 from microgpt_core.models.transfer import transfer
 from microgpt_core.pipeline.backends import find_kernels
 from microgpt_core.pipeline.settings import Pipeline
+from microgpt_core.pipeline.signals import Signals
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
+from microgpt_core.training.checkpoint import TRAINER, newest_checkpoint
 from microgpt_core.training.progress import Result, Step
 
+ANALYSIS = "analysis.json"
 MANY = 10**7  # weights that take long enough to draw to say so
 
 
@@ -50,10 +54,30 @@ class Run:
     registry: Registry
     folder: Path
     reporter: Reporter = field(default_factory=Reporter)
-    result: Result | None = None
-    evaluation: dict[str, float] = field(default_factory=dict)
-    samples: list[str] = field(default_factory=list)
-    analysis: dict[str, Any] = field(default_factory=dict)  # what the analyzers found, by name
+    saved: Path | None = None  # a model folder of this same run: a checkpoint to go on from, or what it has trained
+    signals: Signals = field(default_factory=Signals)
+    results: dict[str, Any] = field(default_factory=dict)  # what each stage returned, by its name
+
+    @property
+    def result(self) -> Result | None:
+        """How training ended."""
+        return Result(**self.results["train"]) if "train" in self.results else None
+
+    @property
+    def evaluation(self) -> dict[str, float]:
+        """The loss on the validation text, its perplexity, and what guessing would cost."""
+        return dict(self.results.get("evaluate", {}))
+
+    @property
+    def samples(self) -> list[str]:
+        """What the model wrote."""
+        return list(self.results.get("generate", []))
+
+    @property
+    def analysis(self) -> dict[str, Any]:
+        """What the analyzers found, by name."""
+        path = self.folder / ANALYSIS
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     @cached_property
     def rng(self) -> random.Random:
@@ -73,8 +97,21 @@ class Run:
         return splits
 
     @cached_property
+    def data_digest(self) -> str:
+        """Of the texts of both splits, in their order."""
+        total = sha256()
+        for documents in self.documents.values():
+            total.update(f"{len(documents)} documents\n".encode())
+            for text in documents:
+                data = text.encode("utf-8", "surrogatepass")
+                total.update(f"{len(data)} bytes\n".encode() + data)
+        return total.hexdigest()
+
+    @cached_property
     def tokenizer(self) -> Tokenizer:
         """Trained on all documents, so that it can say whatever is in the validation text too; or that of init_from."""
+        if self.saved is not None:
+            return read_tokenizer(self.saved, self.registry.get)
         if self.pipeline.tokenizer is None:
             return read_tokenizer(Path(str(self.pipeline.init_from)), self.registry.get)
         every = [text for documents in self.documents.values() for text in documents]
@@ -128,20 +165,31 @@ class Run:
 
     @cached_property
     def network(self) -> Model:
-        """The model, its weights drawn, or those of `init_from`."""
+        """The model with its weights: drawn, those of `init_from`, or what this run made of them."""
         model, start = self._model, self.pipeline.init_from
         _ = self.batches  # first in the run's stream
+        state = self.state()
         model.allocate(self.pipeline.precision)
-        if model.n_parameters > MANY:
-            self.reporter.headline(f"drawing {model.n_parameters:,} weights")
-        model.initialise(self.rng)
-        if start is not None:
+        if state:
+            self.rng.setstate(as_state(state["rng"]))
+        else:
+            if model.n_parameters > MANY:
+                self.reporter.headline(f"drawing {model.n_parameters:,} weights")
+            model.initialise(self.rng)
+        if self.saved is not None:
+            copy_tensors(self.saved, {WEIGHTS: model.state()})
+        elif start is not None:
             known = transfer(model, self.tokenizer, Path(start), self.registry.get)
             lost = read_config(Path(start))["model"]["vocab_size"] - known
             left_out = f"; {lost} more of its own are left out" if lost else ""
             n_tokens = self.tokenizer.vocab_size
             self.reporter.headline(f"began with {start}, which knows {known} of {n_tokens} tokens{left_out}")
         return model
+
+    def state(self) -> dict[str, Any]:
+        """What `train` has the newest checkpoint of this run say of the run itself; empty without one."""
+        newest = newest_checkpoint(self.folder) if self.saved is not None else None
+        return read_json(newest / TRAINER) if newest else {}
 
     @cached_property
     def model(self) -> LanguageModel:
@@ -152,11 +200,8 @@ class Run:
     def _model(self) -> Model:
         return self.pipeline.build_model(self.tokenizer.vocab_size)
 
-    def execute(self) -> None:
-        """Every stage in the pipeline's order."""
-        for name in self.pipeline.stages:
-            stage: Callable[[Run], Any] = self.registry.get("stages", name)
-            if not callable(stage):
-                raise ConfigurationError(f"stage {name!r} is {stage!r}, expected a function of the run")
-            stage(self)
-            self.reporter.done()
+
+def as_state(saved: Any) -> Any:
+    """The state of a random stream, as JSON gives it back."""
+    version, numbers, gauss_next = saved
+    return version, tuple(numbers), gauss_next

@@ -4,6 +4,7 @@ import json
 import platform
 import shutil
 import sys
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,32 @@ RESOLVED = "resolved.yaml"
 DEPENDENCIES = ("pluggy", "click", "PyYAML", "pydantic", "rich")
 
 
-def choose_folder(name: str, output: Path | None, force: bool) -> Path:
-    """The folder that a run will have: `output`, or the next free `runs/<name>-<n>`.
+def new_folder(name: str) -> Path:
+    """The next free `runs/<name>-<n>`."""
+    return RUNS / f"{name}-{max(map(number, runs_of(name)), default=0) + 1}"
 
-    Raises ConfigurationError where `output` exists, unless `force` says to replace the run in it.
-    """
-    if output is None:
-        taken = [int(p.name.rpartition("-")[2]) for p in RUNS.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()]
-        return RUNS / f"{name}-{max(taken, default=0) + 1}"
-    if output.exists():
-        if not force:
-            raise ConfigurationError(f"{output} exists already; name another folder, or replace it with --force")
-        if not (output / RESOLVED).is_file():
-            raise ConfigurationError(
-                f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself"
-            )
-    return output
+
+def runs_of(name: str) -> list[Path]:
+    """The folders that runs of this name have, the newest first."""
+    found = [path for path in RUNS.glob(f"{escape(name)}-*") if path.name.removeprefix(f"{name}-").isdigit()]
+    return sorted(found, key=number, reverse=True)
+
+
+def number(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def check_replaceable(output: Path, force: bool) -> None:
+    """Raise ConfigurationError for a folder that exists, unless `force` says to replace the run in it."""
+    if not output.exists():
+        return
+    if not force:
+        raise ConfigurationError(
+            f"{output} exists already; name another folder, go on with the run in it by --resume {output}, "
+            "or replace it with --force"
+        )
+    if not (output / RESOLVED).is_file():
+        raise ConfigurationError(f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself")
 
 
 def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
@@ -43,8 +54,13 @@ def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     write(folder / "pipeline.yaml", pipeline.text)
-    write(folder / RESOLVED, write_yaml(to_dict(pipeline)))
+    record(folder, pipeline)
     write(folder / "environment.json", json.dumps(environment(registry), indent=2) + "\n")
+
+
+def record(folder: Path, pipeline: Pipeline) -> None:
+    """Write down what a run does, with every default."""
+    write(folder / RESOLVED, write_yaml(to_dict(pipeline)))
 
 
 def environment(registry: Registry) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 import json
 from math import exp, log
+from typing import Any
 
 from microgpt_core.components import Op
 from microgpt_core.inference.sampling import sample_rng
 from microgpt_core.pipeline.machine import in_units
-from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.run import ANALYSIS, Run
 from microgpt_core.pipeline.run_folder import write
 from microgpt_core.pipeline.settings import Pipeline
+from microgpt_core.pipeline.stage import stage
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.trainer import Trainer
 
 
-def train(run: Run) -> None:
+@stage(reads=("analyzers",), writes=("model",))
+def train(run: Run) -> dict[str, Any]:
     """Train the model and leave it in the run's folder."""
     model, settings = run.network, run.pipeline.train
     trainer = Trainer(
@@ -29,15 +32,21 @@ def train(run: Run) -> None:
         update_op=update_op(run.pipeline, run.registry),
         folder=run.folder,
         on_step=run.reporter.step,
-        saved={"rng": run.rng.getstate()},
+        saved={"rng": run.rng.getstate(), "data": run.data_digest},
         about={"run": run.pipeline.name, "made by": made_by(run.registry)},
         analyzers={analyzer.name: analyzer.build() for analyzer in run.pipeline.analyzers},
+        interrupted=lambda: bool(run.signals.received),
     )
     describe(run, trainer)
-    run.result = trainer.train()
-    if run.pipeline.analyzers:
-        run.analysis = trainer.observers.reports()
-        write(run.folder / "analysis.json", json.dumps(run.analysis, indent=2, default=str) + "\n")
+    if run.saved is not None:
+        trainer.restore(run.saved)
+        run.reporter.headline(f"goes on from {run.saved}")
+    with run.signals.held():
+        result = trainer.train()
+        if run.pipeline.analyzers:
+            reports = trainer.observers.reports()
+            write(run.folder / ANALYSIS, json.dumps(reports, indent=2, default=str) + "\n")
+    return vars(result)
 
 
 def made_by(registry: Registry) -> str:
@@ -76,21 +85,25 @@ def describe(run: Run, trainer: Trainer) -> None:
     run.reporter.headline(f"guessing would cost ln {vocab_size} = {log(vocab_size):.3f}")
 
 
-def evaluate(run: Run) -> None:
+@stage(after=("train",), writes=("evaluation.json",))
+def evaluate(run: Run) -> dict[str, float]:
     """The loss on the validation text (there is some: `api.check`), into `evaluation.json`."""
     loss = BatchLoss(run.network, kernels=run.kernels).evaluate(run.validation)
-    run.evaluation = {"loss": loss, "perplexity": exp(loss), "guessing": log(run.tokenizer.vocab_size)}
-    write(run.folder / "evaluation.json", json.dumps(run.evaluation, indent=2) + "\n")
+    found = {"loss": loss, "perplexity": exp(loss), "guessing": log(run.tokenizer.vocab_size)}
+    write(run.folder / "evaluation.json", json.dumps(found, indent=2) + "\n")
     run.reporter.headline(f"validation loss {loss:.4f}, perplexity {exp(loss):.2f}")
+    return found
 
 
-def generate(run: Run) -> None:
+@stage(after=("train",), reads=("generate",), writes=("samples.txt",))
+def generate(run: Run) -> list[str]:
     """What the model writes after each prompt, into `samples.txt`."""
-    settings = run.pipeline.generate
+    settings, samples = run.pipeline.generate, list[str]()
     for prompt in settings.prompts:
         for _ in range(settings.num_samples):
-            rng = run.rng if settings.seed is None else sample_rng(settings.seed, len(run.samples))
+            rng = run.rng if settings.seed is None else sample_rng(settings.seed, len(samples))
             text = run.model.generate(prompt, rng=rng, **settings.arguments())
-            run.samples.append(text)
+            samples.append(text)
             run.reporter.sample(text)
-    write(run.folder / "samples.txt", "".join(f"{text}\n" for text in run.samples))
+    write(run.folder / "samples.txt", "".join(f"{text}\n" for text in samples))
+    return samples

@@ -7,6 +7,7 @@ from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.requirement import unmet
 from microgpt_core.pipeline.schema import validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
+from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.pipeline.yaml_reader import Document, Location
 from microgpt_core.plugins.registry import Registry
 
@@ -33,7 +34,7 @@ def read_top_level(document: Document, registry: Registry) -> dict[str, Any]:
 
 
 def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> None:
-    """Note each name of a backend, an op or a stage that the registry doesn't know. Nothing is imported."""
+    """Note each name of a backend, an op or a stage that the registry doesn't know."""
 
     def check(path: Location, kind: str, name: str, key: bool = False) -> None:
         try:
@@ -50,5 +51,18 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
     for op, name in top.get("kernels", {}).items():
         check(("kernels", op), "ops", op, key=True)
         check(("kernels", op), "backends", name)
-    for i, name in enumerate(top.get("stages", [])):
-        check(("stages", i), "stages", name)
+    check_stages(document, registry, top.get("stages", []))
+
+
+def check_stages(document: Document, registry: Registry, names: list[str]) -> None:
+    """Note each stage that isn't known, comes twice, or comes before one that it builds on."""
+    for i, name in enumerate(names):
+        try:
+            stage = as_stage(name, registry.get("stages", name))
+        except ConfigurationError as error:
+            document.problem(("stages", i), str(error))
+            continue
+        if name in names[:i]:
+            document.problem(("stages", i), f"{name!r} comes twice")
+        for later in [later for later in stage.after if later in names[i + 1 :]]:
+            document.problem(("stages", i), f"{name!r} builds on {later!r}, which comes after it")

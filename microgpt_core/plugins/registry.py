@@ -79,6 +79,12 @@ class Registry:
             self._imported[key] = imported(pack, kind, short)
         return self._imported[key]
 
+    @property
+    def used(self) -> list[Pack]:
+        """The packs that something has been got from."""
+        names = {pack for _, pack, _ in self._imported}
+        return [pack for pack in self.packs if pack.name in names]
+
     def find(self, kind: str, name: str) -> tuple[Pack, str]:
         """The pack that brings a component, and the component's short name. Raises as `get`, but imports nothing."""
         one, known = kind_named(kind).one, self._found[kind_named(kind).name]

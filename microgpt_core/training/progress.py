@@ -40,10 +40,15 @@ class Step:
             lr=metrics["lr"], grad_norm=metrics.get("grad_norm", nan), val_loss=metrics.get("val/loss"),
         )  # fmt: skip
 
+    @property
+    def tokens_per_second(self) -> float:
+        """0 where the clock saw no time pass, as in a step that a checkpoint was made in the middle of."""
+        return self.step_tokens / self.seconds if self.seconds else 0.0
+
     def timings(self) -> dict[str, Any]:
         return {
             "step": self.step, "step_ms": round(self.seconds * 1e3, 3),
-            "tokens_per_s": round(self.step_tokens / self.seconds, 1),
+            "tokens_per_s": round(self.tokens_per_second, 1),
             "gflops_per_s": round(self.flops / self.seconds / 1e9, 6),
         }  # fmt: skip
 

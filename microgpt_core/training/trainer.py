@@ -144,6 +144,7 @@ class Trainer:
         """What is due after a step: evaluation, a line in the log, a checkpoint. After a signal, only that."""
         last, at_end = self.last, budget.spent(self.at.step)
         assert last is not None
+        last.max_steps = last.max_steps or budget.steps(self.at.step)  # of a restored one they aren't known
         try:
             self.stop_if_interrupted()
             if self.validation and self.is_due(self.settings.eval_interval, at_end):

@@ -54,7 +54,7 @@ def test_run_json_is_all_that_stdout_has(tmp_path: Path) -> None:
         (["run", "names", "--set", "train.max_steps=many"], 2, "max_steps"),
         (["run", "names", "--set", "dataset={use: text, path: nowhere.txt}"], 2, "nowhere.txt"),
         (["run", "names", "--set", "optimizer.lr=1e300", *SHORT], 3, "isn't finite"),
-        (["run"], 2, "Missing argument"),
+        (["run"], 2, "expected PIPELINE, or --resume DIR"),
         (["generate", "nothing-1"], 2, "no such model folder"),
         (["evaluate", "nothing-1"], 2, "no such model folder"),
         (["plan", "names", "--set", "kernels={linear: simd}"], 2, "simd"),

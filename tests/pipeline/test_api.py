@@ -9,7 +9,7 @@ import pytest
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.pipeline.run import Reporter, Run
-from microgpt_core.pipeline.run_folder import choose_folder, find_run, model_folder
+from microgpt_core.pipeline.run_folder import find_run, model_folder, new_folder
 from microgpt_core.storage.manifest import verify_folder
 
 SHORT = {
@@ -52,7 +52,7 @@ def test_a_run_leaves_everything_in_its_folder() -> None:
 
 
 def test_two_runs_are_the_same_to_the_bit_and_numbered() -> None:
-    first, second = short(), short()
+    first, second = short(), short(force=True)
     assert (first.folder.name, second.folder.name) == ("names-1", "names-2")
     for name in ("metrics.jsonl", "samples.txt", "resolved.yaml", "model/model.safetensors"):
         assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes(), name
@@ -184,4 +184,4 @@ def test_names_that_fit_no_run() -> None:
     with pytest.raises(ConfigurationError, match="runs there: names-1"):
         find_run("names-7")
     (Path("runs") / "names-x").mkdir()
-    assert choose_folder("names", None, force=False).name == "names-2"
+    assert new_folder("names").name == "names-2"

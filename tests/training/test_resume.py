@@ -38,7 +38,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def at_calls(*numbers: int) -> Callable[[], bool]:
-    """An `interrupted` that says so at these of its calls: one after each step, and after each batch of an evaluation."""
+    """An `interrupted` that says so at these of its calls: one after each step, one after a batch of an evaluation."""
     calls: Iterator[int] = iter(range(10**6))
     return lambda: next(calls) in numbers
 

@@ -1,0 +1,190 @@
+"""Stages that are done aren't done again, unless anything that they are made of has changed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import microgpt_core as mg
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline import code
+from microgpt_core.pipeline.run import Reporter, Run
+
+SHORT = {
+    "train.max_steps": 2, "train.eval_interval": 1, "generate.num_samples": 2, "dataset.validation": 0.01,
+}  # fmt: skip
+PACK = '''
+from microgpt_core.components import Unary
+from microgpt_core.hookspecs import hookimpl
+
+class Cubed(Unary):
+    """x^3"""
+    name = "cubed"
+    def f(self, x): return x * x * x
+    def df(self, x): return 3.0 * x * x
+
+def shout(run): return [text.upper() for text in run.samples]
+
+@hookimpl
+def microgpt_stages(): return {"shout": shout}
+'''
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pack.py").write_text(PACK, encoding="utf-8")
+
+
+class Listener(Reporter):
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+        self.lines: list[str] = []
+
+    def headline(self, text: str) -> None:
+        self.lines.append(text)
+        if "nothing has changed since" in text:
+            self.kept.append(text.split(":")[0])
+
+
+def run(pipeline: str = "names", **more: Any) -> tuple[Run, list[str]]:
+    """A run, and the stages that were left as they were."""
+    listener = Listener()
+    overrides = SHORT | more.pop("overrides", {})
+    made = mg.run(pipeline, overrides, plugins=["pack.py"], reporter=listener, **more)
+    return made, listener.kept
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_pipeline_run_twice_does_nothing_the_second_time() -> None:
+    first, kept = run()
+    assert kept == []
+    before = stamps(first.folder)
+    second, kept = run()
+    assert kept == ["train", "evaluate", "generate"]
+    assert second.folder == first.folder
+    assert stamps(first.folder) == before
+    assert (second.samples, second.evaluation, second.result) == (first.samples, first.evaluation, first.result)
+    assert second.model.generate("a", seed=3) == first.model.generate("a", seed=3)
+
+
+# Change -> the stages that are left as they were, and whether it is the same run.
+CHANGES = [
+    ({"generate.temperature": 0.5}, ["train", "evaluate"], True),
+    ({"generate.num_samples": 1}, ["train", "evaluate"], True),
+    ({"stages": ["train", "evaluate"]}, ["train", "evaluate"], True),
+    ({"stages": ["train", "generate"]}, ["train", "generate"], True),
+    ({"train.max_steps": 3}, [], False),
+    ({"seed": 1}, [], False),
+    ({"optimizer.lr": 0.1}, [], False),
+    ({"model.activation": "gelu"}, [], False),
+    ({"dataset.validation": 0.02}, [], False),
+]
+
+
+@pytest.mark.parametrize(("overrides", "expected", "same"), CHANGES)
+def test_what_a_change_makes_run_again(overrides: dict[str, Any], expected: list[str], same: bool) -> None:
+    first, _ = run()
+    second, kept = run(overrides=overrides)
+    assert kept == expected
+    assert (second.folder == first.folder) == same
+    anew, _ = run(overrides=overrides, output="anew")
+    assert second.samples == anew.samples
+    assert second.evaluation == anew.evaluation
+
+
+def test_a_text_that_has_changed_is_trained_on_anew() -> None:
+    for letter, expected in (("a", []), ("a", ["train", "evaluate", "generate"]), ("b", [])):
+        Path("text.txt").write_text(f"one line\n{letter}nother\n" * 40, encoding="utf-8")
+        _, kept = run(overrides={"dataset": {"use": "text", "path": "text.txt", "validation": 0.1}})
+        assert kept == expected
+
+
+def test_code_that_has_changed_runs_again(monkeypatch) -> None:
+    settings = {"model.activation": "cubed"}
+    assert run(overrides=settings)[1] == []
+    assert run(overrides=settings)[1] == ["train", "evaluate", "generate"]
+    assert run()[1] == []  # without the pack's op
+    Path("pack.py").write_text(PACK.replace("3.0 * x * x", "2.0 * x * x"), encoding="utf-8")
+    assert run()[1] == ["train", "evaluate", "generate"]  # the pack isn't used here
+    assert run(overrides=settings)[1] == []
+    monkeypatch.setattr(code, "folder_digest", lambda *args: "another core")
+    assert run()[1] == []
+
+
+def test_what_a_stage_wrote_and_somebody_changed_is_written_again() -> None:
+    made, _ = run()
+    (made.folder / "samples.txt").write_text("mine\n", encoding="utf-8")
+    assert run()[1] == ["train", "evaluate"]
+    (made.folder / "evaluation.json").unlink()
+    assert run()[1] == ["train", "generate"]
+    before = (made.folder / "model" / "model.safetensors").read_bytes()
+    (made.folder / "model" / "model.safetensors").write_bytes(before[:-1] + b"x")
+    second, kept = run()
+    assert second.folder != made.folder
+    assert (second.folder / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_force_makes_a_new_run() -> None:
+    first, _ = run()
+    second, kept = run(force=True)
+    assert (kept, second.folder.name) == ([], "names-2")
+    assert second.samples == first.samples
+
+
+def test_it_can_begin_at_a_stage() -> None:
+    first, _ = run()
+    second, kept = run(start="evaluate")
+    assert (kept, second.folder) == (["train"], first.folder)
+    assert run(start="generate")[1] == ["train", "evaluate"]
+    with pytest.raises(ConfigurationError, match="--from export: the pipeline's stages are train, evaluate, generate"):
+        run(start="export")
+
+
+def test_to_begin_at_a_stage_needs_those_before_it() -> None:
+    with pytest.raises(ConfigurationError, match="--from generate: no run has done what comes before it"):
+        run(start="generate")
+    assert not Path("runs").exists()
+
+
+def test_a_folder_of_its_own() -> None:
+    run(output="mine")
+    assert run(output="mine")[1] == ["train", "evaluate", "generate"]
+    with pytest.raises(ConfigurationError, match="mine exists already; .*--resume mine.*--force"):
+        run(output="mine", overrides={"seed": 5})
+    assert run(output="mine", overrides={"seed": 5}, force=True)[1] == []
+
+
+def test_a_stage_that_leaves_nothing_runs_every_time() -> None:
+    stages = {"stages": ["train", "generate", "shout"]}
+    first, _ = run(overrides=stages)
+    second, kept = run(overrides=stages)
+    assert kept == ["train", "generate"]
+    assert second.results["shout"] == [text.upper() for text in first.samples]
+
+
+def test_a_run_that_was_stopped_is_pointed_to(monkeypatch) -> None:
+    made, _ = run()
+    ledger = json.loads((made.folder / "stages.json").read_text(encoding="utf-8"))
+    (made.folder / "stages.json").write_text(json.dumps({"train": {"key": ledger["train"]["key"]}}), encoding="utf-8")
+    listener = Listener()
+    second = mg.run("names", SHORT, reporter=listener)
+    assert second.folder.name == "names-2"
+    expected = f"{made.folder} is the same run, stopped; to go on with it: --resume {made.folder}"
+    assert expected in listener.lines
+
+
+MISTAKES = [
+    (["generate", "train"], "'generate' builds on 'train', which comes after it"),
+    (["train", "train"], "'train' comes twice"),
+]
+
+
+@pytest.mark.parametrize(("stages", "said"), MISTAKES)
+def test_stages_in_an_order_that_cant_be(stages: list[str], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        run(overrides={"stages": stages})
