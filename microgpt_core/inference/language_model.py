@@ -18,10 +18,10 @@ from microgpt_core.inference.evaluation import evaluate
 from microgpt_core.inference.generate import Token, each_row, generate, prompt_ids
 from microgpt_core.inference.sampling import Sampling, sample_rng
 from microgpt_core.inference.session import Session
-from microgpt_core.models.folder import Find, read_model
 from microgpt_core.models.gpt import GPT
 from microgpt_core.models.model import Model
 from microgpt_core.ops import OPS
+from microgpt_core.saving.model_folder import Find, read_model
 from microgpt_core.text.batches import encode_documents, evaluation_batches
 from microgpt_core.text.char import Char
 from microgpt_core.training.loss import BatchLoss

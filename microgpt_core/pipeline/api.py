@@ -7,7 +7,6 @@ from pathlib import Path
 
 from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.models.folder import read_config
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.execute import begin_with, execute, same_run, stopped_run
@@ -30,8 +29,9 @@ from microgpt_core.pipeline.signals import Signals
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
+from microgpt_core.saving.checkpoint import newest_checkpoint
+from microgpt_core.saving.model_folder import read_config
 from microgpt_core.storage.atomic import remove_stale
-from microgpt_core.training.checkpoint import newest_checkpoint
 
 # What makes a run another one, should it change.
 FIXED = (

@@ -11,13 +11,13 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.models.folder import read_json
 from microgpt_core.pipeline.code import code_digests
 from microgpt_core.pipeline.run import Run
 from microgpt_core.pipeline.run_folder import write
 from microgpt_core.pipeline.settings import to_dict
 from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.pipeline.stages import update_op
+from microgpt_core.saving.model_folder import read_json
 
 LEDGER = "stages.json"
 OF_ONE_STAGE = ("name", "plugins", "stages", "generate", "export", "microgpt")  # keys that not every stage depends on

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core.errors import CheckpointError, ConfigurationError, StorageError, UnknownNameError, nearest
-from microgpt_core.models.folder import read_config
 from microgpt_core.pipeline.overrides import Overrides, apply
 from microgpt_core.pipeline.problems import PipelineError, Place, Problem
 from microgpt_core.pipeline.run_folder import find_run, model_folder
@@ -18,6 +17,7 @@ from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Comp
 from microgpt_core.pipeline.top_level import TYPES, read_top_level
 from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
 from microgpt_core.plugins.registry import Registry
+from microgpt_core.saving.model_folder import read_config
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -14,16 +14,16 @@ from microgpt_core.components import Dataset, Tokenizer
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import DataError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.models.folder import WEIGHTS, copy_tensors, read_config, read_json, read_tokenizer
 from microgpt_core.models.model import Model
-from microgpt_core.models.transfer import transfer
 from microgpt_core.pipeline.backends import find_kernels
 from microgpt_core.pipeline.settings import Pipeline
 from microgpt_core.pipeline.signals import Signals
 from microgpt_core.plugins.registry import Registry
+from microgpt_core.saving.checkpoint import TRAINER, newest_checkpoint
+from microgpt_core.saving.model_folder import WEIGHTS, copy_tensors, read_config, read_json, read_tokenizer
+from microgpt_core.saving.transfer import transfer
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
-from microgpt_core.training.checkpoint import TRAINER, newest_checkpoint
 from microgpt_core.training.progress import Result, Step
 
 ANALYSIS = "analysis.json"

@@ -15,12 +15,8 @@ from microgpt_core.components import Analyzer, Buffer, Op, Optimizer, Schedule, 
 from microgpt_core.components.buffer import new_buffer
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.errors import NonFiniteError
-from microgpt_core.models.folder import blaming, copy
 from microgpt_core.models.model import Model
-from microgpt_core.text.batch import Batch
-from microgpt_core.text.batches import Batches
-from microgpt_core.training.budget import Budget
-from microgpt_core.training.checkpoint import (
+from microgpt_core.saving.checkpoint import (
     TRAINER,
     checkpoint_path,
     checkpoints,
@@ -30,9 +26,13 @@ from microgpt_core.training.checkpoint import (
     save_checkpoint,
     save_model,
 )
+from microgpt_core.saving.metrics_log import METRICS, TIMINGS, MetricsLog
+from microgpt_core.saving.model_folder import blaming, copy
+from microgpt_core.text.batch import Batch
+from microgpt_core.text.batches import Batches
+from microgpt_core.training.budget import Budget
 from microgpt_core.training.diagnosis import first_computed, first_stored
 from microgpt_core.training.loss import BatchLoss
-from microgpt_core.training.metrics import METRICS, TIMINGS, MetricsLog
 from microgpt_core.training.observers import Observers
 from microgpt_core.training.progress import Progress, Result, Step
 from microgpt_core.training.settings import TrainSettings
@@ -257,7 +257,7 @@ class Trainer:
         self.at.last = self.last.metrics() if self.last else None
         path, best = checkpoint_path(self.folder, self.at.step), self.best if self.at.best_step < self.at.step else {}
         state, about = vars(self.at) | self.saved, self.about_step(self.at.step)
-        save_checkpoint(path, self.model, self.tokenizer, self.update, state, about, best)
+        save_checkpoint(path, self.model, self.tokenizer, self.update.buffers(), state, about, best)
         rotate(self.folder, self.settings.keep_checkpoints, self.settings.checkpoint_interval)
         self.rollbacks = 0
 
@@ -267,7 +267,7 @@ class Trainer:
         Raises CheckpointError for a damaged one, and for one of another model, tokenizer or optimizer.
         """
         best = {name: new_buffer(x.shape, x.format) for name, x in self.model.state().items()}
-        state = read_checkpoint(checkpoint, self.model, self.tokenizer, self.update, best)
+        state = read_checkpoint(checkpoint, self.model, self.tokenizer, self.update.buffers(), best)
         with blaming(checkpoint / TRAINER):
             self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
             self.last = Step.of(self.at.last) if self.at.last else None

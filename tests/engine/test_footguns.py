@@ -18,7 +18,7 @@ from microgpt_core.engine.context import context
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import CaptureError, ShapeError, StaleError
-from microgpt_core.models.folder import WEIGHTS, fill, write_model
+from microgpt_core.saving.model_folder import WEIGHTS, fill, write_model
 from microgpt_core.text.char import Char
 
 

@@ -15,12 +15,12 @@ from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.inference.language_model import LanguageModel, find_in_core
 from microgpt_core.inference.session import Session
-from microgpt_core.models.folder import write_model
 from microgpt_core.models.gpt import GPT
 from microgpt_core.models.model import Model
 from microgpt_core.models.parts.embedding import Embedding
 from microgpt_core.models.parts.linear import Linear
 from microgpt_core.models.parts.part import Parameter, Part
+from microgpt_core.saving.model_folder import write_model
 from microgpt_core.text.batches import Batches, encode_documents
 from microgpt_core.text.char import Char
 from microgpt_core.training.optimizers import AdamW

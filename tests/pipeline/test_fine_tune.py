@@ -11,11 +11,11 @@ from microgpt_core.components import rows
 from microgpt_core.errors import CheckpointError, DataError
 from microgpt_core.inference.language_model import find_in_core
 from microgpt_core.models import transfer
-from microgpt_core.models.folder import read_tokenizer
 from microgpt_core.models.gpt import GPT
 from microgpt_core.pipeline import api
 from microgpt_core.pipeline.problems import PipelineError
 from microgpt_core.pipeline.run import Reporter, Run
+from microgpt_core.saving.model_folder import read_tokenizer
 from microgpt_core.storage.safetensors import read_safetensors
 
 SHORT = {"train.max_steps": 3, "train.eval_interval": 0, "generate.num_samples": 1, "stages": ["train"]}

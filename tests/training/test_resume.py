@@ -11,8 +11,8 @@ import pytest
 
 from microgpt_core.components import flat
 from microgpt_core.errors import CheckpointError, StorageError
-from microgpt_core.training import checkpoint as checkpoint_module
-from microgpt_core.training.checkpoint import BEST, newest_checkpoint
+from microgpt_core.saving import checkpoint as checkpoint_module
+from microgpt_core.saving.checkpoint import BEST, newest_checkpoint
 from microgpt_core.training.optimizers import SGD, Adam, AdamW
 from microgpt_core.training.progress import Progress
 from microgpt_core.training.schedules import Cosine

@@ -10,7 +10,8 @@ from typing import Any
 
 from microgpt_core.components import Buffer, Tokenizer
 from microgpt_core.errors import CheckpointError, StorageError
-from microgpt_core.models.folder import (
+from microgpt_core.models.model import Model
+from microgpt_core.saving.model_folder import (
     CONFIG,
     TOKENIZER,
     WEIGHTS,
@@ -20,11 +21,9 @@ from microgpt_core.models.folder import (
     write_json,
     write_model,
 )
-from microgpt_core.models.model import Model
 from microgpt_core.storage.atomic import atomic_folder
 from microgpt_core.storage.manifest import verify_folder
 from microgpt_core.storage.safetensors import write_safetensors
-from microgpt_core.training.update import Update
 
 STEP = re.compile(r"step-(\d{6,})")
 OPTIMIZER, BEST, TRAINER = "optimizer.safetensors", "best.safetensors", "trainer.json"
@@ -42,7 +41,7 @@ def save_checkpoint(
     path: Path,
     model: Model,
     tokenizer: Tokenizer,
-    update: Update,
+    state: Mapping[str, Buffer],
     trainer: dict[str, Any],
     about: dict[str, str],
     best: Mapping[str, Buffer],
@@ -51,14 +50,14 @@ def save_checkpoint(
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(path) as folder:
         write_model(folder, model, tokenizer, about)
-        for name, tensors in ((OPTIMIZER, update.buffers()), (BEST, best)):
+        for name, tensors in ((OPTIMIZER, state), (BEST, best)):
             if tensors:
                 write_safetensors(folder / name, tensors)
         write_json(folder / TRAINER, trainer)
 
 
 def read_checkpoint(
-    path: Path, model: Model, tokenizer: Tokenizer, update: Update, best: dict[str, Buffer]
+    path: Path, model: Model, tokenizer: Tokenizer, state: Mapping[str, Buffer], best: Mapping[str, Buffer]
 ) -> dict[str, Any]:
     """Fill a model, an optimizer's state and the best weights from a checkpoint; returns the trainer's state.
 
@@ -70,14 +69,14 @@ def read_checkpoint(
         raise CheckpointError(f"{path / CONFIG}: {key} is {saved.get(key)!r}, but the run says {ours.get(key)!r}")
     if read_json(path / TOKENIZER) != tokenizer.to_dict():
         raise CheckpointError(f"{path / TOKENIZER}: this is another tokenizer than the run's")
-    state = read_json(path / TRAINER)
-    wanted = {WEIGHTS: model.state()}
-    if update.state or (path / OPTIMIZER).is_file():
-        wanted[OPTIMIZER] = update.buffers()
+    progress = read_json(path / TRAINER)
+    wanted: dict[str, Mapping[str, Buffer]] = {WEIGHTS: model.state()}
+    if state or (path / OPTIMIZER).is_file():
+        wanted[OPTIMIZER] = state
     if (path / BEST).is_file():
         wanted[BEST] = best
     copy_tensors(path, wanted)
-    return state
+    return progress
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

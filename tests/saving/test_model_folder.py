@@ -8,8 +8,8 @@ import pytest
 
 from microgpt_core.errors import CheckpointError, UnknownNameError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.models.folder import write_model
 from microgpt_core.models.gpt import GPT
+from microgpt_core.saving.model_folder import write_model
 from microgpt_core.storage.atomic import atomic_folder
 from microgpt_core.storage.safetensors import read_safetensors, write_safetensors
 from microgpt_core.text.char import Char

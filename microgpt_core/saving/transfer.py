@@ -6,8 +6,8 @@ from microgpt_core.components import Tokenizer
 from microgpt_core.components.buffer import Buffer, flat, rows, write
 from microgpt_core.components.op import show_shape
 from microgpt_core.errors import CheckpointError
-from microgpt_core.models.folder import WEIGHTS, Find, read_config, read_tokenizer
 from microgpt_core.models.model import Model
+from microgpt_core.saving.model_folder import WEIGHTS, Find, read_config, read_tokenizer
 from microgpt_core.storage.safetensors import read_safetensors
 
 

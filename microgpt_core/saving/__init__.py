@@ -1,0 +1,1 @@
+"""Models and trainings on disk: folders of plain files, and nothing in them is code."""
