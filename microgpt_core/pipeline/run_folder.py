@@ -1,6 +1,7 @@
 """A run's folder: what was asked for, where it ran, and what came out."""
 
 import json
+import os
 import platform
 import shutil
 import sys
@@ -13,7 +14,7 @@ from microgpt_core.pipeline.settings import Pipeline, to_dict
 from microgpt_core.pipeline.yaml_writer import write_yaml
 from microgpt_core.plugins.pack import version_of
 from microgpt_core.plugins.registry import Registry
-from microgpt_core.storage.atomic import atomic_write
+from microgpt_core.storage.atomic import atomic_write, remove_stale
 
 RUNS = Path("runs")
 RESOLVED = "resolved.yaml"
@@ -49,13 +50,17 @@ def check_replaceable(output: Path, force: bool) -> None:
 
 
 def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
-    """Make the folder, in place of an earlier run's, with what is known before anything has run."""
+    """Make the folder, in place of an earlier run's, with what is known before anything has run. All of it or none."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(folder.parent)
+    temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+    temporary.mkdir()
+    write(temporary / "pipeline.yaml", pipeline.text)
+    record(temporary, pipeline)
+    write(temporary / "environment.json", json.dumps(environment(registry), indent=2) + "\n")
     if folder.exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    write(folder / "pipeline.yaml", pipeline.text)
-    record(folder, pipeline)
-    write(folder / "environment.json", json.dumps(environment(registry), indent=2) + "\n")
+    os.replace(temporary, folder)
 
 
 def record(folder: Path, pipeline: Pipeline) -> None:
