@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Analyzer as Analyzer,
         Backend as Backend,
         Dataset as Dataset,
+        Format as Format,
         Kernel as Kernel,
         Op as Op,
         Optimizer as Optimizer,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from microgpt_core.inference.language_model import LanguageModel as LanguageModel
     from microgpt_core.models.gpt import GPT as GPT
     from microgpt_core.models.model import Model as Model
-    from microgpt_core.pipeline.api import load as load, plan as plan, resume as resume, run as run
+    from microgpt_core.pipeline.api import export as export, load as load, plan as plan, resume as resume, run as run
+    from microgpt_core.pipeline.dry_run import dry_run as dry_run
+    from microgpt_core.pipeline.reproduce import reproduce as reproduce
     from microgpt_core.pipeline.stage import stage as stage
     from microgpt_core.plugins.selection import Without as Without
     from microgpt_core.testing.gradients import check as check
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 # Where each public name comes from.
 PUBLIC = {
     **dict.fromkeys(
-        ("Analyzer", "Backend", "Dataset", "Kernel", "Op", "Optimizer", "Schedule", "Tokenizer", "Unary",
+        ("Analyzer", "Backend", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Schedule", "Tokenizer", "Unary",
          "accumulate", "exp", "flat", "rows", "write"), "components",
     ),
     "capture": "engine.capture",
@@ -66,11 +69,14 @@ PUBLIC = {
     "LanguageModel": "inference.language_model",
     "GPT": "models.gpt",
     "Model": "models.model",
+    "export": "pipeline.api",
     "load": "pipeline.api",
     "plan": "pipeline.api",
     "Without": "plugins.selection",
+    "reproduce": "pipeline.reproduce",
     "resume": "pipeline.api",
     "run": "pipeline.api",
+    "dry_run": "pipeline.dry_run",
     "stage": "pipeline.stage",
     "check": "testing.gradients",
     "Trainer": "training.trainer",

@@ -7,6 +7,7 @@ command line returns for it.
 from collections.abc import Iterable
 from difflib import get_close_matches
 from errno import EDQUOT, ENOSPC
+from os.path import commonprefix
 
 
 class MicrogptError(Exception):
@@ -90,8 +91,18 @@ class StorageError(MicrogptError, OSError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'relu2'?)`, or nothing where no known name is close."""
     names = list(known)
-    close = get_close_matches(name, names, n=1) or [n for n in names if n.lower() == name.lower()]
+    same = [n for n in names if n.lower() == name.lower()] or [n for n in names if one_slip(name, n)]
+    close = get_close_matches(name, same, n=1, cutoff=0.0) or get_close_matches(name, names, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def one_slip(a: str, b: str) -> bool:
+    """Whether two words differ by one letter more, less or other, or by two neighbours that have changed places."""
+    start = len(commonprefix([a, b]))
+    a, b = a[start:], b[start:]
+    end = len(commonprefix([a[::-1], b[::-1]]))
+    a, b = a[: len(a) - end], b[: len(b) - end]
+    return max(len(a), len(b)) <= 1 <= start + end or (len(a) == 2 and a == b[::-1])
 
 
 def require(allowed: bool, field: str, found: object, words: str) -> None:

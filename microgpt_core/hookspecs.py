@@ -105,7 +105,7 @@ def microgpt_analyzers() -> Components | None:
 
 @hookspec
 def microgpt_formats() -> Components | None:
-    """How a model is written to a file and read back, for `microgpt export MODEL --format gguf`.
+    """How a model is written to a file and read back: subclasses of `Format`, for `microgpt export --format gguf`.
 
     Example: `return {"gguf": "microgpt_interop.gguf:GGUF"}`.
     """

@@ -1,6 +1,8 @@
-"""What the tests share: the data sets that the project doesn't contain."""
+"""What the tests share: data sets that the project doesn't contain, and a watch over what the interpreter is asked to do."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,41 @@ def ssa_names() -> Path:
 @pytest.fixture
 def tinyshakespeare() -> Path:
     return required("tinyshakespeare")
+
+
+class Watch:
+    """Notes what the interpreter is asked to do while it is on. A hook can't be removed, so there is one."""
+
+    def __init__(self) -> None:
+        self.on, self.events = False, list[str]()
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[object, ...]) -> None:
+        forbidden = (
+            "import",
+            "exec",
+            "compile",
+            "marshal.",
+            "pickle.",
+            "open",
+            "os.",
+            "subprocess.",
+            "socket.",
+            "ctypes.",
+        )
+        if self.on and event.startswith(forbidden):
+            self.events.append(event)
+
+    def during(self, action: Callable[[], object]) -> list[str]:
+        self.events = []
+        self.on = True
+        try:
+            action()
+        finally:
+            self.on = False
+        return self.events
+
+
+@pytest.fixture(scope="session")
+def watch() -> Watch:
+    return Watch()

@@ -21,11 +21,16 @@ from microgpt_core.plugins.selection import command_refusal
 # Name -> what it does. Each is the `command` of a module of its name in this package.
 COMMANDS = {
     "run": "Train a model as a pipeline says, then show what it learned.",
+    "init": "Write the few lines that a text of your own needs.",
+    "check": "Say what is wrong with a pipeline, all of it at once.",
     "plan": "Show what a pipeline will compute, and how much memory it needs.",
     "generate": "Let a trained model write.",
     "evaluate": "Measure a trained model on text.",
+    "export": "Write a trained model to a file: a program, JSON, safetensors.",
     "list": "List the components that there are.",
     "show": "Show one component: every field, default and meaning.",
+    "schema": "Print the JSON Schema of pipelines, for editors.",
+    "runs": "List, show, compare and reproduce the runs that were made.",
     "data": "List, fetch and add well-known texts.",
     "plugins": "List, install, make and test packs.",
     "doctor": "Look over this installation, and say what to fix.",

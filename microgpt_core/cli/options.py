@@ -9,9 +9,17 @@ import click
 
 from microgpt_core.plugins.selection import Without
 
+
+def after_environment(ctx: click.Context, parameter: click.Parameter, typed: tuple[str, ...]) -> tuple[str, ...]:
+    """What MICROGPT_SET changes, then what was typed, which goes before it."""
+    from microgpt_core.pipeline.overrides import from_environment  # brings YAML, which not every command needs
+
+    return (*from_environment(), *typed)
+
+
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE",
-    help="Change a value of the pipeline, such as model.n_layer=4. May be repeated.",
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", callback=after_environment,
+    help="Change a value of the pipeline, such as model.n_layer=4. May be repeated. MICROGPT_SET does the same.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 

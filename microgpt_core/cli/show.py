@@ -9,8 +9,8 @@ from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.components import SLOTS, Op, fits_slot
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.read import packaged
 from microgpt_core.pipeline.settings import COMPONENTS, SUPPLIED, plain
+from microgpt_core.pipeline.source import packaged
 from microgpt_core.pipeline.yaml_writer import write_yaml
 from microgpt_core.plugins.fields import Field, type_text
 from microgpt_core.plugins.kinds import kind_named
@@ -47,7 +47,12 @@ def as_text(registry: Registry, about: Description) -> str:
         return head + section(SECTIONS[about.kind], registry.full_name(about.kind, about.name), about.fields)
     if about.kind == "ops":
         return head + op_text(registry.get("ops", about.name))
-    keys = {"backends": "backend: {}\n", "kernels": "# kernels: {{OP: BACKEND}}\n", "stages": "stages: [train, {}]\n"}
+    keys = {
+        "backends": "backend: {}\n",
+        "kernels": "# kernels: {{OP: BACKEND}}\n",
+        "stages": "stages: [train, {}]\n",
+        "formats": "# microgpt export MODEL --format {}\n",
+    }
     return head + keys.get(about.kind, "").format(about.name)
 
 

@@ -11,8 +11,10 @@ from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.execute import begin_with, execute, same_run, stopped_run
 from microgpt_core.pipeline.forecast import Forecast, forecast
+from microgpt_core.pipeline.formats import find_format, reader_of, write_as
 from microgpt_core.pipeline.ledger import Ledger, stage_keys
 from microgpt_core.pipeline.overrides import Overrides
+from microgpt_core.pipeline.provenance import environment, git_state, note_changes
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.pipeline.run_folder import (
@@ -79,12 +81,20 @@ def run(
         if stopped := None if force or named else stopped_run(settings.name, keys):
             made.reporter.headline(f"{stopped} is the same run, stopped; to go on with it: --resume {stopped}")
         made.folder = named or new_folder(settings.name)
-        check_replaceable(made.folder, force)
-        check(made, force)
-        make_folder(made.folder, settings, registry)
-        Ledger(made.folder).begin(keys)
-        execute(made, keys)
+        begin(made, keys, Path(pipeline).parent, force)
         return made
+
+
+def begin(run: Run, keys: Mapping[str, str], place: Path, force: bool = False) -> None:
+    """Make the folder of a run, unless it can be known that it would fail, and run its stages.
+
+    `place` is the folder of its pipeline.
+    """
+    check_replaceable(run.folder, force)
+    check(run, force)
+    make_folder(run.folder, run.pipeline, environment(run) | {"git": git_state(place)})
+    Ledger(run.folder).begin(keys)
+    execute(run, keys)
 
 
 def resume(
@@ -116,6 +126,7 @@ def resume(
         if "train" in keys and not Ledger(place).stale("train", keys["train"]):
             made.saved = place / "model"
         check(made, force)
+        note_changes(made)
         record(place, settings)
         execute(made, keys)
         return made
@@ -143,13 +154,7 @@ def check(run: Run, force: bool = False) -> None:
 
     With `force` the run may be larger than the memory and the disk that are free.
     """
-    _ = run.batches.batch(0), run.validation  # what is wrong with the data
-    found = predict(run)  # an op that its backend can't run
-    if run.batching == "packed" and not found.model.separates_documents:
-        raise ConfigurationError(
-            "train.batching: packed puts documents side by side, but the model's attention takes no positions to keep "
-            "them apart; use documents"
-        )
+    found = examine(run)
     if "train" in run.pipeline.stages:
         try:
             found.require_room(run.folder)
@@ -157,11 +162,26 @@ def check(run: Run, force: bool = False) -> None:
             if not force:
                 raise
             run.reporter.headline(f"started by --force, though {error}")
+    _ = run.network
+
+
+def examine(run: Run) -> Forecast:
+    """What a run will compute and need. Raises for text that it can't be trained on, and for what doesn't go together.
+
+    Its text is read for it; no memory is taken.
+    """
+    _ = run.batches.batch(0), run.validation  # what is wrong with the data
+    found = predict(run)  # an op that its backend can't run
+    if run.batching == "packed" and not found.model.separates_documents:
+        raise ConfigurationError(
+            "train.batching: packed puts documents side by side, but the model's attention takes no positions to keep "
+            "them apart; use documents"
+        )
     if "evaluate" in run.pipeline.stages and not run.validation:
         raise ConfigurationError(
             "stage `evaluate` needs held-out text; set dataset.validation to a share such as 0.1, or leave it out"
         )
-    _ = run.network
+    return found
 
 
 def plan(
@@ -200,13 +220,42 @@ def predict(run: Run) -> Forecast:
 
 
 def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
-    """A trained model: a model's or a run's folder, a run's name, or "latest"."""
-    return LanguageModel.load(model_folder(find_run(str(model))), load_plugins(builtin, plugins).get)
+    """A trained model: a model's or a run's folder, a run's name, "latest", or a file such as `export` writes."""
+    registry, path = load_plugins(builtin, plugins), Path(model)
+    if path.is_file():
+        return LanguageModel(*reader_of(registry, path).read(path, registry.get))
+    return LanguageModel.load(model_folder(find_run(str(model))), registry.get)
+
+
+def export(
+    model: LanguageModel | str | Path,
+    format: str = "python",
+    output: str | Path | None = None,
+    *,
+    force: bool = False,
+    plugins: Plugins = (),
+) -> Path:
+    """Write a model, or what `load` finds by a name, as a file of a format. Returns the file's path.
+
+    Without `output` it stands in the current folder, under the run's name. Raises UnknownNameError for a format that
+    isn't there, ConfigurationError for a model that it can't hold, and where a file is there already without `force`.
+    """
+    form = find_format(load_plugins(builtin, plugins), format)
+    trained = model if isinstance(model, LanguageModel) else load(model, plugins)
+    if output is None:
+        output = f"{'model' if isinstance(model, LanguageModel) else name_of(model)}{form.suffix}"
+    write_as(form, trained.model, trained.tokenizer, Path(output), force)
+    return Path(output)
+
+
+def name_of(model: str | Path) -> str:
+    """What to call something that is made of a model: as its run, its folder or its file is called."""
+    return Path(model).stem if Path(model).is_file() else find_run(str(model)).absolute().name
 
 
 def held_out_loss(model: str, language_model: LanguageModel, plugins: Plugins = ()) -> float:
     """A model's loss on the text that its run held out. Raises ConfigurationError where there is none."""
-    folder = find_run(model)
+    folder = Path(model) if Path(model).is_file() else find_run(model)
     resolved = folder / RESOLVED
     if not resolved.is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")

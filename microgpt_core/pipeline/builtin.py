@@ -54,9 +54,19 @@ def microgpt_models() -> Components:
 
 
 @hookimpl
+def microgpt_formats() -> Components:
+    return {
+        "safetensors": "microgpt_core.formats.model_folder:ModelFolder",
+        "json": "microgpt_core.formats.json_file:JSONFile",
+        "python": "microgpt_core.formats.program.python_file:PythonFile",
+    }
+
+
+@hookimpl
 def microgpt_stages() -> Components:
     return {
         "train": "microgpt_core.pipeline.stages:train",
         "evaluate": "microgpt_core.pipeline.stages:evaluate",
         "generate": "microgpt_core.pipeline.stages:generate",
+        "export": "microgpt_core.pipeline.stages:export",
     }

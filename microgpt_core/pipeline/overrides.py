@@ -1,13 +1,29 @@
-"""What the command line changes: `--set model.n_layer=4` laid over a document that has been read."""
+"""What the command line and the environment change: `--set model.n_layer=4`, laid over a document that has been read.
 
+`MICROGPT_SET="train.max_steps=100 model.n_layer=2"` says the same for every command; what is typed goes before it.
+"""
+
+import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from microgpt_core.pipeline.problems import PipelineError, Place, Problem
 from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
 
+VARIABLE = "MICROGPT_SET"
+NEXT_KEY = re.compile(r"\s+(?=[\w.]+=)")  # the space before it; one inside a value, such as [0.9, 0.95], stays
 PRESET = "model.preset"
 Overrides = Iterable[str] | Mapping[str, Any]  # "model.n_layer=4", or {"model.n_layer": 4} from Python
+
+
+class InEnvironment(str):
+    """An override that wasn't typed; a problem with it is placed in the variable."""
+
+
+def from_environment() -> list[str]:
+    """The overrides in MICROGPT_SET."""
+    return [InEnvironment(text) for text in NEXT_KEY.split(os.environ.get(VARIABLE, "").strip()) if text]
 
 
 def apply(document: Document, overrides: Overrides) -> None:
@@ -21,10 +37,11 @@ def apply(document: Document, overrides: Overrides) -> None:
         return
     for text in sorted(overrides, key=lambda text: not text.startswith(f"{PRESET}=")):
         key, equals, written = text.partition("=")
-        place = Place("--set", 0, 1, text)
+        source = VARIABLE if isinstance(text, InEnvironment) else "--set"
+        place = Place(source, 0, 1, str(text))
         if not equals or not all(key.split(".")):
             raise PipelineError([Problem(place, "expected KEY=VALUE, for example model.n_layer=4")])
-        put(document, key, read_value(written, Place("--set", 0, len(key) + 2, text)), place)
+        put(document, key, read_value(written, Place(source, 0, len(key) + 2, str(text))), place)
 
 
 def read_value(written: str, place: Place) -> Any:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from microgpt_core.errors import ConfigurationError
 
@@ -19,6 +21,11 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths that stand here start: the file's folder; for the command line, the current one."""
+        return Path(self.source).parent if self.line else Path()
 
     @property
     def excerpt(self) -> str:
@@ -39,11 +46,20 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.place}: {self.message}\n{self.place.excerpt}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """For an editor. The command line has line 0."""
+        return {
+            "file": self.place.source,
+            "line": self.place.line,
+            "column": self.place.column,
+            "message": self.message,
+        }
+
 
 class PipelineError(ConfigurationError):
-    """All that is wrong with a pipeline, in the order of its lines."""
+    """All that is wrong with a pipeline, in the order of its lines; what stands on the command line comes first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda p: (p.place.line, p.place.column))
+        self.problems = sorted(problems, key=lambda p: (p.place.line > 0, p.place.source, p.place.line, p.place.column))
         count = f"\n\n{len(problems)} problems; nothing was run" if len(problems) > 1 else ""
         super().__init__("\n\n".join(map(str, self.problems)) + count)

@@ -2,9 +2,7 @@
 
 import json
 import os
-import platform
 import shutil
-import sys
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,10 @@ from typing import Any
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.settings import Pipeline, to_dict
 from microgpt_core.pipeline.yaml_writer import write_yaml
-from microgpt_core.plugins.pack import version_of
-from microgpt_core.plugins.registry import Registry
 from microgpt_core.storage.atomic import atomic_write, remove_stale
 
 RUNS = Path("runs")
-RESOLVED = "resolved.yaml"
+RESOLVED, ENVIRONMENT = "resolved.yaml", "environment.json"
 DEPENDENCIES = ("pluggy", "click", "PyYAML", "pydantic", "rich")
 
 
@@ -49,7 +45,7 @@ def check_replaceable(output: Path, force: bool) -> None:
         raise ConfigurationError(f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself")
 
 
-def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
+def make_folder(folder: Path, pipeline: Pipeline, environment: dict[str, Any]) -> None:
     """Make the folder, in place of an earlier run's, with what is known before anything has run. All of it or none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(folder.parent)
@@ -57,7 +53,7 @@ def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
     temporary.mkdir()
     write(temporary / "pipeline.yaml", pipeline.text)
     record(temporary, pipeline)
-    write(temporary / "environment.json", json.dumps(environment(registry), indent=2) + "\n")
+    write(temporary / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(temporary, folder)
@@ -66,19 +62,6 @@ def make_folder(folder: Path, pipeline: Pipeline, registry: Registry) -> None:
 def record(folder: Path, pipeline: Pipeline) -> None:
     """Write down what a run does, with every default."""
     write(folder / RESOLVED, write_yaml(to_dict(pipeline)))
-
-
-def environment(registry: Registry) -> dict[str, Any]:
-    """The versions of everything that a run's numbers can depend on."""
-    return {
-        "microgpt-core": version_of("microgpt-core"),
-        "python": sys.version.split()[0],
-        "implementation": platform.python_implementation(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "packs": {pack.name: pack.origin for pack in registry.packs if pack.state == "ok"},
-        "dependencies": {name: version_of(name) for name in DEPENDENCIES},
-    }
 
 
 def write(path: Path, text: str) -> None:

@@ -1,11 +1,13 @@
 """Whether a value fits a type, said in words that a beginner knows. The only module that knows pydantic."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import ErrorDetails, PydanticOmit, core_schema
 
 from microgpt_core.errors import nearest
 from microgpt_core.pipeline.yaml_reader import Document, Location
@@ -27,7 +29,21 @@ EXPECTED = {
     "missing": "a longer list",
     "json_invalid": "text that UTF-8 can hold",
 }
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]{1,2})?")
+WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "none": "null"}  # as other languages say it
 UNWRITABLE = "needs_python_object"  # a branch such as `Op` of `str | Op`: nothing in YAML is one
+
+
+class Writable(GenerateJsonSchema):
+    """JSON Schema without the branches of a type that nothing in YAML is."""
+
+    def handle_invalid_for_json_schema(self, schema: core_schema.CoreSchema, error_info: str) -> JsonSchemaValue:
+        raise PydanticOmit
+
+
+def json_schema(annotation: Any) -> dict[str, Any]:
+    """What editors are told of a type."""
+    return TypeAdapter(annotation, config=CONFIG).json_schema(schema_generator=Writable)
 
 
 def validate(annotation: Any, value: Any) -> tuple[Any, list[tuple[Location, str]]]:
@@ -81,7 +97,20 @@ def message(errors: list[ErrorDetails], value: Any) -> str:
     allowed = [choice for e in errors if e["type"] == "literal_error" for choice in choices(e)]
     hint = nearest(value, allowed) if isinstance(value, str) else ""
     expected = " or ".join(dict.fromkeys(map(expectation, errors)))
-    return f"expected {expected}, found {shown(value)}{hint}"
+    return f"expected {expected}, found {shown(value)}{hint or instead(value, expected)}"
+
+
+def instead(value: Any, expected: str) -> str:
+    """`; write 8`, where 8.0, "8" or 8_000 was meant to be a number, or `yes` to be true."""
+    word = WORDS.get(value.lower()) if isinstance(value, str) else None
+    if word == "null" or (word and "true or false" in expected):
+        return f"; write {word}"
+    digits = re.sub("[_,]", "", value) if isinstance(value, str) else repr(value)
+    if isinstance(value, str | float) and NUMBER.fullmatch(digits):
+        number = float(digits)
+        if "a number" in expected or ("an integer" in expected and number.is_integer()):
+            return f"; write {int(number) if number.is_integer() else digits}"
+    return ""
 
 
 def expectation(error: ErrorDetails) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from microgpt_core.components import Op, check_slot, fits_slot
@@ -109,10 +108,11 @@ def find_class(document: Document, registry: Registry, section: Section, kind: s
         section.fields = {f.name: f for f in fields_of(cls) if f.name not in SUPPLIED.get(section.name, {})}
         section.cls, section.use = cls, registry.full_name(kind, use)
     except ConfigurationError as error:
-        document.problem((*section.path, "use"), str(error))
+        preset = f"{use!r} is a preset; write {{preset: {use}}}" if kind == "models" and use in PRESETS else ""
+        document.problem((*section.path, "use"), preset or str(error))
 
 
-def finish(document: Document, registry: Registry, section: Section, folder: Path | None) -> Any:
+def finish(document: Document, registry: Registry, section: Section) -> Any:
     """The settings, or the Component, that a section is. Problems are noted in the document."""
     types = {name: f.type for name, f in section.fields.items()}
     values = validate_all(document, section.path, types, section.given)
@@ -124,9 +124,8 @@ def finish(document: Document, registry: Registry, section: Section, folder: Pat
         try_out(document, section, values | ops)
     if section.name in SETTINGS:
         return None if document.problems else section.cls(**values)
-    typed = document.where((*section.path, "path")).line == 0  # on the command line, so from the current folder
-    base = folder if section.name == "dataset" and not typed else None
-    return Component(section.name, section.use, section.cls, values, ops, section.preset, base)
+    folder = document.where((*section.path, "path")).folder if section.name == "dataset" else None
+    return Component(section.name, section.use, section.cls, values, ops, section.preset, folder)
 
 
 def find_ops(document: Document, registry: Registry, section: Section, values: dict[str, Any]) -> dict[str, Op]:

@@ -1,10 +1,12 @@
 """A pipeline that has been read: everything that a run is told, with every default filled in."""
 
 from dataclasses import asdict, dataclass, field, fields
+from os.path import expanduser
 from pathlib import Path
 from typing import Any, Literal
 
 from microgpt_core.components import Dataset, Op
+from microgpt_core.formats.settings import ExportSettings
 from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.models.model import Model
 from microgpt_core.plugins.fields import fields_of
@@ -20,7 +22,7 @@ COMPONENTS = {
 }
 
 # Sections that hold settings of the run itself.
-SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSettings}
+SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSettings, "export": ExportSettings}
 
 # Fields that a run fills in, so that they are no YAML keys: each with a value to try the component with.
 SUPPLIED: dict[str, dict[str, Any]] = {"model": {"vocab_size": 256}}
@@ -57,7 +59,20 @@ class Component:
 
 @dataclass(kw_only=True)
 class Pipeline:
-    """One pipeline. Its fields are the YAML file's keys, in the order in which they are written."""
+    """One pipeline. Its fields are the YAML file's keys, in the order in which they are written.
+
+    Fields:
+        microgpt: the version of this format
+        name: what its runs are called; without it, as the file is
+        seed: of everything random: the same seed gives the same numbers
+        plugins: packs that have to be installed, such as microgpt-numpy or microgpt-numpy>=0.1
+        backend: who computes; of several, each op is the first one's that can; auto: the best that there is
+        kernels: for single ops, another backend
+        precision: of weights and values
+        init_from: the run, or the model folder, whose weights training begins with
+        freeze: the parameters that training leaves as they are, by name: wte, block.0, block.*.mlp
+        stages: what is done, in this order
+    """
 
     microgpt: Literal[1] = 1
     name: str
@@ -75,6 +90,7 @@ class Pipeline:
     schedule: Component
     train: TrainSettings
     generate: GenerateSettings
+    export: ExportSettings
     analyzers: list[Component] = field(default_factory=list)
     stages: list[str] = field(default_factory=lambda: ["train", "evaluate", "generate"])
     text: str = field(default="", repr=False)  # the file as given
@@ -96,14 +112,14 @@ def absolute(path: Any, folder: Path) -> Any:
     """A dataset's `path`, one or several, so that it means the same wherever it is read from."""
     if isinstance(path, list):
         return [absolute(one, folder) for one in path]
-    return str(folder.absolute() / Path(path).expanduser()) if isinstance(path, str) else path
+    return str(folder.absolute() / expanduser(path)) if isinstance(path, str) else path
 
 
 def plain(value: Any) -> Any:
     """Plain data of whatever a field can hold."""
     if isinstance(value, Component):
         return value.to_dict()
-    if isinstance(value, TrainSettings | GenerateSettings):
+    if isinstance(value, TrainSettings | GenerateSettings | ExportSettings):
         return asdict(value)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

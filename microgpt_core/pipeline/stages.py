@@ -1,4 +1,4 @@
-"""The core's stages: train, evaluate, generate. Each is a function of the run."""
+"""The core's stages: train, evaluate, generate, export. Each is a function of the run."""
 
 import json
 from math import exp, log
@@ -6,6 +6,7 @@ from typing import Any
 
 from microgpt_core.components import Op
 from microgpt_core.inference.sampling import sample_rng
+from microgpt_core.pipeline.formats import write_all
 from microgpt_core.pipeline.machine import in_units
 from microgpt_core.pipeline.run import ANALYSIS, Run
 from microgpt_core.pipeline.run_folder import write
@@ -51,7 +52,7 @@ def train(run: Run) -> dict[str, Any]:
 
 def made_by(registry: Registry) -> str:
     """The distributions whose components may be in a model, with their versions."""
-    return ", ".join(pack.origin for pack in registry.packs if pack.state == "ok")
+    return ", ".join(pack.label for pack in registry.packs if pack.state == "ok")
 
 
 def update_op(pipeline: Pipeline, registry: Registry) -> Op:
@@ -107,3 +108,13 @@ def generate(run: Run) -> list[str]:
             run.reporter.sample(text)
     write(run.folder / "samples.txt", "".join(f"{text}\n" for text in samples))
     return samples
+
+
+@stage(after=("train",), reads=("export",), writes=("export",))
+def export(run: Run) -> list[str]:
+    """The trained model in each format that `export:` names, in the run's folder."""
+    folder = run.folder / "export"
+    names = write_all(run.registry, run.pipeline.export.names, run.network, run.tokenizer, folder)
+    for name in names:
+        run.reporter.headline(f"exported to {folder / name}")
+    return names

@@ -3,7 +3,7 @@
 import re
 from typing import Any, get_type_hints
 
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
 from microgpt_core.pipeline.requirement import unmet
 from microgpt_core.pipeline.schema import validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
@@ -46,6 +46,9 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
     if isinstance(backend, list):
         for i, name in enumerate(backend):
             check(("backend", i), "backends", name)
+    elif backend != "auto" and nearest(backend, ["auto"]):
+        known = ["auto", *registry.names("backends")]
+        document.problem(("backend",), str(UnknownNameError("backend", backend, known)))
     elif backend != "auto":
         check(("backend",), "backends", backend)
     for op, name in top.get("kernels", {}).items():

@@ -1,8 +1,8 @@
 """A YAML text as plain data that remembers where it stood: strict, safe and bounded.
 
 It reads the parser's events itself and makes nothing but str, int, float, bool, None, list and dict. Scalars
-are YAML 1.2's: `3e-4` is a number, `no` a string, `010` ten. Duplicate keys, tags, anchors, aliases and merge
-keys are problems. What the data means is no business of this module.
+are YAML 1.2's: `3e-4` is a number, `no` a string, `010` ten. Duplicate keys, tags, anchors, aliases, merge keys and
+bare texts over several lines are problems. What the data means is no business of this module.
 """
 
 import re
@@ -20,7 +20,7 @@ Location = tuple[str | int, ...]  # ("model", "n_layer"), ("generate", "prompts"
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
-MAX_NODES = 10_000
+MAX_NODES = 3_000  # a pipeline with every key written out has 150; more than this takes longer to read than 50 ms
 
 # The core schema of YAML 1.2. The order matters: every int looks like a float.
 SCALARS: list[tuple[re.Pattern[str], Callable[[str], Any]]] = [
@@ -46,6 +46,8 @@ PLAIN_WORDS = [
     ("expected <block end>", "this line doesn't line up with those above; the keys of a section start in one column"),
     ("expected ',' or '}'", "expected `,` or `}`: a comma is missing, or the { in line %d isn't closed"),
     ("expected ',' or ']'", "expected `,` or `]`: a comma is missing, or the [ in line %d isn't closed"),
+    ("expected the node content", "a value is missing here"),
+    ("while scanning an a", "a text can't start with * or &; put it in quotes"),  # an alias or an anchor
     ("unknown escape character", "a backslash in double quotes starts an escape; use single quotes"),
     ("while scanning a quoted scalar", "this quote isn't closed"),
     ("that cannot start any token", "a text can't start with this character; put it in quotes"),
@@ -59,7 +61,7 @@ class Document:
     """Plain data, and the places of its keys and values."""
 
     def __init__(self, source: str, text: str) -> None:
-        self.source = source
+        self.source, self.text = source, text
         self.lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)  # where PyYAML counts lines
         self.data: Any = None
         self.keys: dict[Location, Place] = {}
@@ -135,6 +137,7 @@ class Builder:
     def __init__(self, document: Document, events: Events) -> None:
         self.document, self.events = document, events
         self.nodes = 0
+        self.continued: list[Any] = []  # bare texts over several lines: what follows may be the graver problem
 
     def next(self) -> Any:
         return self.events.get_event()  # type: ignore[no-untyped-call]
@@ -152,6 +155,8 @@ class Builder:
         after = self.next()
         if isinstance(after, yaml.DocumentStartEvent):
             self.problem(after, "a second document starts here; a file holds one pipeline")
+        for event in self.continued:
+            self.problem(event, "this goes on in the next line; check the indentation there, or use quotes")
 
     def value(self, path: Location, depth: int) -> Any:
         event = self.next()
@@ -202,9 +207,11 @@ class Builder:
         self.next()
         return found
 
-    def scalar(self, event: yaml.ScalarEvent) -> Any:
+    def scalar(self, event: Any) -> Any:
         if event.style is not None:  # in quotes, or a block of text
             return event.value
+        if event.start_mark.line != event.end_mark.line:
+            self.continued.append(event)
         for pattern, convert in SCALARS:
             if pattern.fullmatch(event.value):
                 try:

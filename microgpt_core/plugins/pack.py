@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal
 
@@ -35,6 +36,11 @@ class Pack:
     def origin(self) -> str:
         """`microgpt-mish 0.1`, or the file."""
         return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def label(self) -> str:
+        """The same for others to read: of a file only its name."""
+        return Path(self.distribution).name if self.distribution.endswith(".py") else self.origin
 
     @property
     def failure(self) -> str:

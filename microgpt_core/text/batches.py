@@ -34,6 +34,8 @@ class Batches:
     * `random_window`: `batch_size` windows of `block_size` positions at random places of the documents' text,
       joined with one BOS between them.
 
+    `per_epoch` batches show every document once, or as many tokens as there are.
+
     The first epoch's order is `rng.shuffle`'s, drawn here, so that a program can go on drawing from `rng`; a later
     epoch's is its own, or the first one's again with shuffle="once". `random_window` draws nothing from `rng`.
     """
@@ -61,6 +63,7 @@ class Batches:
                 needed = f"a window of block_size {block_size} needs {block_size + 1}; take a smaller block_size"
                 raise DataError(f"the training text has {len(self._stream)} token(s), {needed}")
             self._make = self._windows
+            self.per_epoch = (len(self._stream) - 1) / (batch_size * block_size)
             return
         self._rows = framed(documents, bos, block_size)
         self._first_order = list(range(len(documents)))
@@ -69,6 +72,7 @@ class Batches:
         self._packs = lru_cache(2)(self._packed_epoch)
         self._epoch_starts = [0]  # the first step of each epoch, as far as known
         self._make = self._padded if batching == "documents" else self._packed
+        self.per_epoch = len(documents) / batch_size if batching == "documents" else float(len(self._packs(0)))
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, whichever were asked for before."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from glob import glob
+from os.path import expanduser  # unlike Path's, it leaves a user that there isn't
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
@@ -65,10 +66,10 @@ class TextFiles(SplitDataset):
 
     def _matching(self, path: str) -> list[Path]:
         start = self.base or Path()
-        place = start / Path(path).expanduser()
+        place = start / expanduser(path)
         if place.is_file():
             return [place]
-        root, pattern = (place, "**/*.txt") if place.is_dir() else (start, str(Path(path).expanduser()))
+        root, pattern = (place, "**/*.txt") if place.is_dir() else (start, expanduser(path))
         matches = [root / match for match in glob(pattern, root_dir=root, recursive=True)]
         files = [match for match in matches if match.is_file()]
         if not files:

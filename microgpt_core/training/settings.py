@@ -1,7 +1,7 @@
 """What the `train:` section of a pipeline says: how long, in what portions, and what is kept."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from typing import Literal
 
 from microgpt_core.errors import require
@@ -12,8 +12,9 @@ class TrainSettings:
     """How long to train, in what portions, and what is kept. A step is one update of the parameters.
 
     Fields:
-        max_steps: steps to make; null: as many as `minutes` allow, or 1000 where that is null too
-        minutes: stop after this time, however few steps were made; null: only max_steps counts
+        max_steps: steps to make; null: as many as `minutes` and `epochs` allow, or 1000 where they are null too
+        minutes: stop after this time, however few steps were made; null: it may take any
+        epochs: stop after going through the text so often; with random windows, after as many tokens; null: any
         batch_size: rows of a batch; with `packed`, blocks of tokens
         batching: what a batch is made of; null: documents, or windows where the dataset is one long text
         shuffle: a new order for each epoch, or the first one's again
@@ -34,6 +35,7 @@ class TrainSettings:
 
     max_steps: int | None = None
     minutes: float | None = None
+    epochs: float | None = None
     batch_size: int = 8
     batching: Literal["documents", "packed", "random_window"] | None = None
     shuffle: Literal["epoch", "once"] = "epoch"
@@ -49,16 +51,22 @@ class TrainSettings:
     on_non_finite: Literal["stop", "skip", "rollback"] = "stop"
     recompute: int = 0
 
+    def most_steps(self, batches_per_epoch: float) -> int | None:
+        """How many steps there will be at most; None where only the clock ends it."""
+        by_text = None if self.epochs is None else max(1, ceil(self.epochs * batches_per_epoch / self.accumulation))
+        known = [steps for steps in (self.max_steps, by_text) if steps is not None]
+        return min(known, default=None)
+
     def __post_init__(self) -> None:
         for field in ("max_steps", "batch_size", "accumulation", "eval_batches", "patience", "keep_checkpoints"):
             value = getattr(self, field)
             require(value is None or value >= 1, field, value, "1 or more")
-        if self.max_steps is None and self.minutes is None:
+        if self.max_steps is None and self.minutes is None and self.epochs is None:
             self.max_steps = 1000
         for field in ("eval_interval", "checkpoint_interval"):
             value = getattr(self, field)
             require(value >= 0, field, value, "1 or more, or 0 for never")
-        for field in ("minutes", "grad_clip"):
+        for field in ("minutes", "epochs", "grad_clip"):
             value = getattr(self, field)
             require(value is None or (isfinite(value) and value > 0), field, value, "more than 0, or null")
         require(self.recompute >= 0, "recompute", self.recompute, "1 or more blocks, or 0 for none")

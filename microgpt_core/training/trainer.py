@@ -103,9 +103,11 @@ class Trainer:
         """Train until `max_steps`, `minutes` or `patience` ends it, and put the best weights back."""
         self.require_finite()
         with MetricsLog(self.folder, self.at.step) as self.log:
-            budget = Budget(self.settings.max_steps, self.settings.minutes, self.log.elapsed)
-            if self.last and self.at.logged:  # a training that was at its end, perhaps
-                self.stopped_by = self.over(budget)
+            most_steps = self.settings.most_steps(self.batches.per_epoch)
+            budget = Budget(most_steps, self.settings.minutes, self.log.elapsed)
+            if self.last:  # restored
+                self.rotate()  # what it was killed in the middle of, perhaps
+                self.stopped_by = self.over(budget) if self.at.logged else None
             if self.settings.on_non_finite == "rollback" and not self.last:
                 self.save()  # to go back to
             while not self.stopped_by:
@@ -258,8 +260,13 @@ class Trainer:
         path, best = checkpoint_path(self.folder, self.at.step), self.best if self.at.best_step < self.at.step else {}
         state, about = vars(self.at) | self.saved, self.about_step(self.at.step)
         save_checkpoint(path, self.model, self.tokenizer, self.update.buffers(), state, about, best)
-        rotate(self.folder, self.settings.keep_checkpoints, self.settings.checkpoint_interval)
+        self.rotate()
         self.rollbacks = 0
+
+    def rotate(self) -> None:
+        """Delete the oldest checkpoints, beyond `keep_checkpoints`."""
+        if self.folder is not None and checkpoints(self.folder):
+            rotate(self.folder, self.settings.keep_checkpoints, self.settings.checkpoint_interval)
 
     def restore(self, checkpoint: Path) -> None:
         """Go on from a checkpoint, with the same bits as if nothing had come between.

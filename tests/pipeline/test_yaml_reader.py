@@ -1,12 +1,15 @@
 """The YAML reader: YAML 1.2's scalars, a place for everything, and nothing that a pipeline has no use for."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import yaml
 
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_yaml
+from microgpt_core.pipeline import yaml_reader
+from microgpt_core.pipeline.problems import PipelineError, Problem
+from microgpt_core.pipeline.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, Events, read_yaml
 from microgpt_core.pipeline.yaml_writer import write_yaml
 
 SCALARS = {
@@ -80,6 +83,10 @@ def test_an_empty_text_is_nothing(empty: str) -> None:
         ("a: \x07", 1, 4, "isn't allowed"),
         ("a: b\n\x00", 2, 1, "isn't allowed"),
         ("a: " + "1" * 5000, 1, 4, "digits"),
+        ("a: [", 1, 5, "a value is missing here"),
+        ("a: *.txt", 1, 5, "a text can't start with * or &"),
+        ("a:\n  - b\n    - c", 2, 5, "this goes on in the next line"),
+        ("a: one\n  two", 1, 4, "this goes on in the next line"),
     ],
 )
 def test_what_is_refused_says_where(text: str, line: int, column: int, said: str) -> None:
@@ -101,16 +108,56 @@ BOMBS = {
     "deep keys": "? " * 10_000,
     "many values": "- 1\n" * (MAX_NODES + 1),
     "many keys": "".join(f"k{i}: 1\n" for i in range(MAX_NODES)),
+    "many items": "[" + "1, " * 300_000 + "]",
+    "many documents": "---\n" * 200_000,
+    "long keys": "? a\n" * 100_000,
     "laughs": "a: &a [x]\n" + "".join(f"a{i}: &a{i} [{', '.join(['*a'] * 9)}]\n" for i in range(9)),
     "large": "a: " + "b" * MAX_BYTES,
 }
 
 
+def refusal(text: str) -> list[Problem]:
+    try:
+        return read_yaml(text, "t.yaml").problems
+    except PipelineError as error:
+        return error.problems
+
+
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_before_they_are_built(name: str) -> None:
-    with pytest.raises(PipelineError):  # noqa: PT012 - both ways to refuse, in one
-        document = read_yaml(BOMBS[name], "t.yaml")
-        raise PipelineError(document.problems[:1])
+def test_bombs_are_refused_in_a_line_before_they_are_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large, no more is read of them than of the largest text that is allowed: about 50 ms of work."""
+    work = 0
+
+    def counted(function: Callable[[Events], Any]) -> Callable[[Events], Any]:
+        def call(self: Events) -> Any:
+            nonlocal work
+            work += 1
+            return function(self)
+
+        return call
+
+    for method in ("get_event", "fetch_more_tokens"):
+        monkeypatch.setattr(Events, method, counted(getattr(Events, method)))
+    (problem, *_) = refusal(BOMBS[name])
+    assert (problem.place.source, problem.place.line >= 1, problem.place.column >= 1) == ("t.yaml", True, True)
+    assert work < 10 * MAX_NODES
+    assert len(str(problem)) < 500
+
+
+def test_without_its_limits_the_reader_would_work_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above: what it counts grows with the bomb."""
+    monkeypatch.setattr(yaml_reader, "MAX_NODES", 10 * MAX_NODES)
+    events = 0
+    get_event = Events.get_event
+
+    def counted(self: Events) -> Any:
+        nonlocal events
+        events += 1
+        return get_event(self)
+
+    monkeypatch.setattr(Events, "get_event", counted)
+    assert not refusal("- 1\n" * 10 * (MAX_NODES - 1))
+    assert events > 9 * MAX_NODES
 
 
 def test_what_is_just_small_enough_is_read() -> None:

@@ -51,7 +51,7 @@ def test_names_are_short_or_qualified(kind: str, name: str, registry: Registry) 
         ("tokenizers", "other/char", UnknownNameError, "unknown tokenizer"),
         ("tokenizers", "char@1", ConfigurationError, "microgpt-core .* is installed; write 'char@0'"),
         ("tokenisers", "char", UnknownNameError, r"unknown kind 'tokenisers' \(did you mean 'tokenizers'\?\)"),
-        ("formats", "gguf", UnknownNameError, "unknown format 'gguf'; known: none"),
+        ("formats", "gguf", UnknownNameError, "unknown format 'gguf'; known: json, python, safetensors"),
     ],
 )
 def test_unknown_names(kind: str, name: str, error: type[Exception], said: str, registry: Registry) -> None:

@@ -209,6 +209,26 @@ def test_minutes_end_it(tiny, clock: Clock, max_steps: int | None, expected: tup
     assert result.seconds == 4.0 * result.steps
 
 
+@pytest.mark.parametrize(
+    ("batching", "epochs", "more", "steps"),
+    [
+        ("documents", 1.0, {}, 3),  # ten documents, four a batch
+        ("documents", 2.0, {}, 5),
+        ("documents", 0.1, {}, 1),
+        ("documents", 2.0, {"accumulation": 2}, 3),
+        ("documents", 2.0, {"max_steps": 4}, 4),
+        ("packed", 1.0, {}, 2),  # 47 targets, 24 places
+        ("random_window", 1.0, {}, 2),
+    ],
+)
+def test_epochs_end_it(tiny, batching: str, epochs: float, more: dict[str, int], steps: int) -> None:
+    made = tiny()
+    trainer = made.trainer(settings={"max_steps": None, "epochs": epochs, **more})
+    trainer.batches = made.batches(4, batching)
+    result = trainer.train()
+    assert (result.steps, result.stopped_by) == (steps, "max_steps")
+
+
 def test_with_minutes_the_schedule_follows_the_clock(tiny, clock: Clock) -> None:
     """The rate is down when the time is over, although nobody said how many steps there would be."""
     steps = []

@@ -1,0 +1,33 @@
+"""`microgpt init`: a first pipeline for a text of one's own."""
+
+from pathlib import Path
+
+import click
+
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline.init import default_name, starter
+from microgpt_core.pipeline.top_level import FILE_NAME
+from microgpt_core.storage.atomic import atomic_write
+
+EXAMPLES = """\b
+Examples:
+  microgpt init --data my-texts/              writes my-texts.yaml
+  microgpt init --data "notes/**/*.md" --name notes
+  microgpt init                               for names, as something to change
+"""
+
+
+@click.command("init", epilog=EXAMPLES)
+@click.option("--data", metavar="PATH", help="A text file, a folder with *.txt files, or a glob in quotes.")
+@click.option("--name", help="The file is NAME.yaml [like the data].")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+def command(data: str | None, name: str | None, force: bool) -> None:
+    """Look at a text of your own, and write a pipeline for it: a few lines, each with its reason. It runs at once."""
+    name = name or default_name(data)
+    if not FILE_NAME.fullmatch(name):
+        raise ConfigurationError(f"--name {name}: that can't be a file's name; use letters, digits, - and _")
+    path = Path(f"{name}.yaml")
+    if path.exists() and not force:
+        raise ConfigurationError(f"{path} is there already; choose another --name, or replace it with --force")
+    atomic_write(path, starter(data, f"./{path}").encode("utf-8"))
+    click.echo(f"wrote {path}; now: microgpt run ./{path}")

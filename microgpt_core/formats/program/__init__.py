@@ -1,0 +1,1 @@
+"""A trained model as one Python file: formulas, model, sampling and weights, in nothing but Python."""

@@ -1,0 +1,107 @@
+"""The JSON Schema of pipelines, with every component that is there, so that editors complete and check them.
+
+It says what types and names can say; what only holds between values (`n_embd` by `n_head`) the reader says.
+"""
+
+import re
+from typing import Any
+
+from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.schema import json_schema
+from microgpt_core.pipeline.section import fitting
+from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Pipeline, plain
+from microgpt_core.pipeline.source import packaged
+from microgpt_core.pipeline.top_level import TYPES
+from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.registry import Registry
+
+Schema = dict[str, Any]
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def pipeline_schema(registry: Registry) -> Schema:
+    """The schema of a whole file."""
+    keys = {field.name: field_schema(field) for field in fields_of(Pipeline) if field.name in TYPES}
+    backend = names(registry, "backends", "auto")
+    keys["backend"] |= {"anyOf": [backend, {"type": "array", "items": names(registry, "backends")}]}
+    keys["kernels"] |= {"propertyNames": names(registry, "ops"), "additionalProperties": names(registry, "backends")}
+    keys["stages"] |= {"items": names(registry, "stages")}
+    about = "a file that this one is laid over, or the name of a packaged pipeline"
+    keys["extends"] = {"type": "string", "description": about, "examples": sorted(packaged())}
+    for section, (kind, default) in COMPONENTS.items():
+        keys[section] = component(registry, section, kind) | {"default": default}
+    for section, cls in SETTINGS.items():
+        keys[section] = mapping(fields_of(cls)) | {"type": ["object", "null"], "description": first_line(cls)}
+    formats = names(registry, "formats")
+    keys["export"]["properties"]["format"] |= {"anyOf": [formats, {"type": "array", "items": formats}]}
+    analyzer = component(registry, "analyzers", "analyzers") | {"description": "each looks on while training"}
+    keys["analyzers"] = {"type": ["array", "null"], "items": analyzer}
+    about = "What `microgpt run` takes; everything has a default."
+    head = {"$schema": DRAFT, "title": "a microgpt pipeline", "description": about, "type": ["object", "null"]}
+    return {**head, "properties": keys, "additionalProperties": False}
+
+
+def component(registry: Registry, section: str, kind: str) -> Schema:
+    """A section that names a component: `char`, or `{use: char, ...}`; without `use`, the fields of any one."""
+    known, special = names(registry, kind), Schema()
+    if section == "model":
+        about = [f"{name}: {preset.about}" for name, preset in PRESETS.items()]
+        special = {"preset": {"enum": list(PRESETS), "description": "sizes of a known model. " + "; ".join(about)}}
+    made, cases = dict[str, Schema](), list[Schema]()
+    for name in registry.names(kind):
+        cls = registry.get(kind, name)
+        fields = [field for field in fields_of(cls) if field.name not in SUPPLIED.get(section, {})]
+        made[name] = mapping(fields)
+        for field, slot in getattr(cls, "slots", {}).items():
+            made[name]["properties"][field] |= any_of(registry, "ops", fitting(registry, slot))
+        made[name]["properties"] |= {"use": known} | special
+        uses = {
+            "required": ["use"],
+            "properties": {"use": {"type": "string", "pattern": spellings(registry, kind, [name])}},
+        }
+        cases.append({"if": {"type": "object", **uses}, "then": made[name]})
+    unnamed = {"type": "object", "not": {"required": ["use"]}}
+    return {
+        "description": f"a {kind.removesuffix('s')}: its name, or a mapping with `use` and its fields",
+        "type": ["string", "object", "null"],
+        "allOf": [
+            {"if": {"type": "string"}, "then": known},
+            {"if": {"type": "object"}, "then": {"properties": {"use": known}}},
+            *cases,
+            {"if": unnamed, "then": {"anyOf": list(made.values())}} if made else {},
+        ],
+    }  # fmt: skip
+
+
+def names(registry: Registry, kind: str, *others: str) -> Schema:
+    """Any component's name; editors offer the short ones."""
+    return any_of(registry, kind, registry.names(kind), *others)
+
+
+def any_of(registry: Registry, kind: str, known: list[str], *others: str) -> Schema:
+    """One of these components' names."""
+    return {"anyOf": [{"enum": [*known, *others]}, {"type": "string", "pattern": spellings(registry, kind, known)}]}
+
+
+def spellings(registry: Registry, kind: str, known: list[str]) -> str:
+    """A pattern for names as a pipeline may have them: `bpe`, `tokenizers/bpe`, `bpe@1`."""
+    found = [(name, registry.find(kind, name)[0].name) for name in known]
+    short = (f"({re.escape(pack)}/)?{re.escape(name.removeprefix(f'{pack}/'))}" for name, pack in found)
+    return f"^({'|'.join(short)})(@[0-9]+)?$"
+
+
+def mapping(fields: list[Field]) -> Schema:
+    """A section with these fields and no others."""
+    required = [field.name for field in fields if field.required]
+    properties = {field.name: field_schema(field) for field in fields}
+    return {"type": "object", "properties": properties, "additionalProperties": False, "required": required}
+
+
+def field_schema(field: Field) -> Schema:
+    """A field's type, with its meaning and its default."""
+    schema = json_schema(field.type) | ({"description": field.doc} if field.doc else {})
+    return schema if field.required else {**schema, "default": plain(field.default)}
+
+
+def first_line(cls: type) -> str:
+    return (cls.__doc__ or "").partition("\n")[0]

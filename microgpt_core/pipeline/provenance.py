@@ -1,0 +1,101 @@
+"""Where a run comes from, its `environment.json`: code, text, versions, machine. Never a variable's value or a secret.
+
+Two runs of the same pipeline for which this is the same give the same bits.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from microgpt_core import __version__
+from microgpt_core.pipeline.archive import given, read_environment, read_settings
+from microgpt_core.pipeline.code import code_digests
+from microgpt_core.pipeline.differences import differing
+from microgpt_core.pipeline.installation import cpu
+from microgpt_core.pipeline.ledger import start_digest
+from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.run_folder import DEPENDENCIES, ENVIRONMENT, write
+from microgpt_core.pipeline.settings import to_dict
+from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, version_of
+from microgpt_core.saving.checkpoint import STEP
+
+SCHEMA = 1
+GIT_SECONDS = 5.0  # a folder on a slow network mustn't keep a run from beginning
+REQUIRED = re.compile(r"[\w.-]+")
+
+
+def environment(run: Run) -> dict[str, Any]:
+    """What a run's numbers depend on besides its settings. Call it when the run's stages have their keys."""
+    packs = [pack for pack in run.registry.packs if pack.state == "ok"]
+    name, features = cpu()
+    return {
+        "schema": SCHEMA,
+        CORE_DISTRIBUTION: __version__,
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": f"{name}; {' '.join(features)}",
+        "packs": {pack.name: pack.label for pack in packs},
+        "dependencies": {name: version_of(name) for name in (*DEPENDENCIES, *required(run.registry.used))},
+        "backends": [backend.name for backend in run.kernels.backends],
+        "parameters": run.network.n_parameters,
+        "tokenizer": {"use": run.tokenizer.name, "vocab_size": run.tokenizer.vocab_size},
+        "code": code_digests(run.registry.used),
+        "data": run.data_digest,
+        "start": start_digest(run.pipeline.init_from),
+    }
+
+
+def required(packs: Iterable[Pack]) -> list[str]:
+    """The distributions that installed packs need, besides the core."""
+    found = set()
+    for pack in packs:
+        if version_of(pack.distribution) and pack.distribution != CORE_DISTRIBUTION:
+            wanted = metadata.requires(pack.distribution) or []
+            found |= {match[0] for one in wanted if "extra ==" not in one and (match := REQUIRED.match(one))}
+    return sorted(found - {CORE_DISTRIBUTION})
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The commit that a folder is at, and whether a file has changed since; None where git knows nothing of it.
+
+    Nothing else is asked of git, since a remote's address may hold a password; and what a repository's configuration
+    would have git run for it, isn't run.
+    """
+    asked = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        told = subprocess.run(
+            asked, cwd=folder, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, timeout=GIT_SECONDS
+        ).stdout.splitlines()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    commit = next((line.split()[-1].decode() for line in told if line.startswith(b"# branch.oid ")), None)
+    return {"commit": commit, "changed": any(not line.startswith(b"#") for line in told)} if commit else None
+
+
+def note_changes(run: Run) -> None:
+    """Before training goes on: add to `environment.json` what is otherwise than it was, and since which step."""
+    found = STEP.fullmatch(run.saved.name) if run.saved else None
+    recorded = read_environment(run.folder, [])
+    if not recorded or (run.saved and not found):
+        return  # an older run, which nothing is known of; or one whose training is done
+    settings = differing(read_settings(run.folder, []), to_dict(run.pipeline))
+    surroundings = differing(as_recorded(recorded), environment(run))
+    if settings or surroundings:
+        note = {"step": int(found[1]) if found else 0, "settings": settings, "environment": surroundings}
+        recorded["resumed"] = [*given(recorded, "resumed", list, []), note]
+        write(run.folder / ENVIRONMENT, json.dumps(recorded, indent=2) + "\n")
+
+
+def as_recorded(recorded: dict[str, Any]) -> dict[str, Any]:
+    """What `environment` gave; without what was added to it."""
+    return {key: value for key, value in recorded.items() if key not in ("git", "resumed")}
