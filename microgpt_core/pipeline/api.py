@@ -112,18 +112,18 @@ def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
     return LanguageModel.load(model_folder(find_run(str(model))), load_plugins(builtin, plugins).get)
 
 
-def held_out_loss(model: str, language_model: LanguageModel, plugins: Plugins = ()) -> float:
-    """A model's loss on the text that its run held out. Raises ConfigurationError where there is none."""
-    folder = find_run(model)
+def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
+    """A run's model, and its loss on the text that the run held out. Raises ConfigurationError where there is none."""
+    folder, registry = find_run(model), load_plugins(builtin, plugins)
+    language_model = LanguageModel.load(model_folder(folder), registry.get)
     resolved = folder / RESOLVED
     if not resolved.is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
-    registry = load_plugins(builtin, plugins)
     made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
     if not made.documents["validation"]:
         raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
     batch_size = made.pipeline.train.batch_size
-    return language_model.loss(made.documents["validation"], made.batching, batch_size)
+    return language_model, language_model.loss(made.documents["validation"], made.batching, batch_size)
 
 
 def by_itself(overrides: Overrides = ()) -> Overrides:

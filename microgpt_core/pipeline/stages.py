@@ -32,12 +32,19 @@ def train(run: Run) -> None:
         saved={"rng": run.rng.getstate()},
         about={"run": run.pipeline.name, "made by": made_by(run.registry)},
         analyzers={analyzer.name: analyzer.build() for analyzer in run.pipeline.analyzers},
+        origins={analyzer.name: origin(run.registry, analyzer.name) for analyzer in run.pipeline.analyzers},
     )
     describe(run, trainer)
     run.result = trainer.train()
     if run.pipeline.analyzers:
         run.analysis = trainer.observers.reports()
         write(run.folder / "analysis.json", json.dumps(run.analysis, indent=2, default=str) + "\n")
+
+
+def origin(registry: Registry, analyzer: str) -> str:
+    """The pack that an analyzer comes from, and what to do should it fail."""
+    pack = registry.find("analyzers", analyzer)[0]
+    return f"{pack.origin}; {pack.fix}"
 
 
 def made_by(registry: Registry) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Any, get_type_hints
 
 from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline.backends import is_kernel
 from microgpt_core.pipeline.requirement import unmet
 from microgpt_core.pipeline.schema import validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
@@ -49,6 +50,13 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
         check(("backend",), "backends", backend)
     for op, name in top.get("kernels", {}).items():
         check(("kernels", op), "ops", op, key=True)
-        check(("kernels", op), "backends", name)
+        check(("kernels", op), "kernels" if is_kernel(name) else "backends", name)
+        if is_kernel(name) and short(name) != short(op):
+            document.problem(("kernels", op), f"{name!r} is a kernel of the op {short(name)!r}")
     for i, name in enumerate(top.get("stages", [])):
         check(("stages", i), "stages", name)
+
+
+def short(name: str) -> str:
+    """A name without packs and pins before and behind it."""
+    return name.rpartition("/")[2].partition("@")[0]

@@ -77,7 +77,8 @@ class Trainer:
     """Trains a model in place. With a `folder` it keeps metrics and checkpoints there.
 
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
-    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on.
+    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on; `origins` says where
+    they come from.
 
     Raises NonFiniteError, naming the first tensor that isn't finite: a step whose loss or gradients aren't
     changes no weight, and no checkpoint ever holds infinity or NaN.
@@ -100,11 +101,12 @@ class Trainer:
         saved: dict[str, Any] | None = None,
         about: dict[str, str] | None = None,
         analyzers: Mapping[str, Analyzer] | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about = on_step, saved or {}, about or {}
-        self.observers = Observers(analyzers or {})
+        self.observers = Observers(analyzers or {}, origins)
         self.loss = BatchLoss(
             model,
             settings.label_smoothing,
