@@ -3,7 +3,6 @@
 The wheels are those of the folder `MICROGPT_WHEELS`, which `scripts/build_wheels.py` makes; there is no other index.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,7 +10,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -92,15 +90,3 @@ def everything(
     """The core with every pack of this repository. Tests leave it as it is."""
     packs = [wheel.name.partition("-")[0] for wheel in wheels.glob("microgpt_*.whl")]
     return new_environment(tmp_path_factory.mktemp("everything"), *packs)
-
-
-@pytest.fixture(scope="session")
-def many_packs() -> ModuleType:
-    """What the tests of the loader say of broken packs and of good ones: one list for both."""
-    file = Path(__file__).parents[1] / "plugins" / "many_packs.py"
-    spec = importlib.util.spec_from_file_location("many_packs", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -4,8 +4,8 @@ import base64
 import zipfile
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
 
+import many_packs
 import pytest
 
 LIMIT = {"MICROGPT_IMPORT_LIMIT": "0.5"}  # for those that never end
@@ -28,7 +28,7 @@ def wheel(info: Path, into: Path) -> Path:
 
 
 @pytest.fixture
-def a_hundred(core_alone, many_packs: ModuleType, tmp_path: Path):
+def a_hundred(core_alone, tmp_path: Path):
     site = many_packs.write_packs(tmp_path / "site", broken=50, good=50)
     core_alone.install(*(str(wheel(info, tmp_path)) for info in sorted(site.glob("*.dist-info"))))
     return core_alone

@@ -1,6 +1,5 @@
 """Every kind of broken pack x every command: what doesn't need the pack works, what uses it says what to do."""
 
-import importlib.util
 import json
 import re
 import sys
@@ -8,17 +7,12 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import many_packs
 import pytest
 from click.testing import CliRunner, Result
 
 import microgpt_core as mg
 from microgpt_core.cli.main import COMMANDS, main
-
-spec = importlib.util.spec_from_file_location("many_packs", Path(__file__).with_name("many_packs.py"))
-assert spec is not None
-assert spec.loader is not None
-many_packs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(many_packs)
 
 KINDS = list(many_packs.BROKEN)
 SHORT = {"train.max_steps": 1, "dataset.validation": 0.01, "generate.num_samples": 1, "stages": ["train"]}
