@@ -21,7 +21,7 @@ USES = {
 
 def test_every_pack_has_a_wheel_and_a_use(wheels: Path) -> None:
     names = [tomllib.loads((p / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"] for p in PROJECTS]
-    assert sorted(USES) == sorted(names) == [folder.name for folder in PROJECTS]
+    assert sorted(USES) == sorted(names) == sorted(folder.name for folder in PROJECTS)
     for name in names:
         assert len([*wheels.glob(f"{name.replace('-', '_')}-*.whl")]) == 1, name
 
