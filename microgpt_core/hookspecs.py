@@ -31,7 +31,8 @@ Components = Mapping[str, Any]  # name -> class, instance, function, or "module:
 def microgpt_ops() -> Components | None:
     """What can be computed: subclasses (or instances) of `Op`, by the name that they have themselves.
 
-    An op whose signature fits a slot can be named there: `model: {activation: mish}`.
+    An op whose signature fits a slot can be named there: `model: {activation: mish}`. An optimizer names the op that
+    moves its parameters, and from Python an op is called: `Mish()(x)`.
 
     Example: `return {"mish": "microgpt_mish.mish:Mish"}`.
     """
@@ -41,6 +42,8 @@ def microgpt_ops() -> Components | None:
 def microgpt_kernels() -> Components | None:
     """One op on one backend: subclasses of `Kernel`, under the key `backend/op`. Both may be another pack's.
 
+    A run asks them where its `backend:` or `kernels:` says so.
+
     Example: `return {"numpy/mish": "microgpt_mish.numpy_kernel:MishKernel"}`.
     """
 
@@ -49,6 +52,8 @@ def microgpt_kernels() -> Components | None:
 def microgpt_backends() -> Components | None:
     """Who runs ops: subclasses of `Backend`, for `backend: numpy`. Its kernels come by `microgpt_kernels`.
 
+    What a backend has no kernel for, the next in the list runs, and at last the reference.
+
     Example: `return {"numpy": "microgpt_numpy.backend:Numpy"}`.
     """
 
@@ -56,6 +61,8 @@ def microgpt_backends() -> Components | None:
 @hookspec
 def microgpt_tokenizers() -> Components | None:
     """Text to numbers and back: subclasses of `Tokenizer`, for `tokenizer: bpe`.
+
+    A model folder names its tokenizer, so whoever loads the model needs the pack too.
 
     Example: `return {"bpe": "microgpt_tokenizers.bpe:BPE"}`.
     """
@@ -91,13 +98,17 @@ def microgpt_schedules() -> Components | None:
 def microgpt_models() -> Components | None:
     """What is trained: subclasses of `microgpt_core.models.model.Model`, for `model: {use: rwkv}`.
 
+    A model folder names its architecture, so whoever loads the model needs the pack too.
+
     Example: `return {"rwkv": "microgpt_models.rwkv:RWKV"}`.
     """
 
 
 @hookspec
 def microgpt_analyzers() -> Components | None:
-    """Who looks at a model while it trains, and never touches: subclasses of `Analyzer`.
+    """Who looks at a model while it trains, and never touches: subclasses of `Analyzer`, for `analyzers: [entropy]`.
+
+    One that raises is told once and left out; the training goes on as if it weren't there.
 
     Example: `return {"attention-entropy": "microgpt_analyzers.entropy:AttentionEntropy"}`.
     """
@@ -113,7 +124,10 @@ def microgpt_formats() -> Components | None:
 
 @hookspec
 def microgpt_stages() -> Components | None:
-    """What a run does, one after the other: functions of the run's context, for `stages: [train, report]`.
+    """What a run does, one after the other: functions of the `Run`, for `stages: [train, report]`.
+
+    `run.model`, `run.tokenizer` and `run.batches` are made when they are first asked for, `run.result` is there after
+    training, and what a stage writes belongs in `run.folder`.
 
     Example: `return {"report": "microgpt_lab.report:report"}`.
     """

@@ -35,11 +35,11 @@ def command(model: str, text: TextIO | None, document: str, plugins: Plugins, as
     Bits per character and per byte are the loss of all tokens, also of those that end documents, over the characters
     and UTF-8 bytes of the documents, to which line ends don't belong unless a document is a file.
     """
-    language_model = api.load(model, plugins)
     if text is None:
-        loss = api.held_out_loss(model, language_model, plugins)
+        language_model, loss = api.held_out(model, plugins)
         values = {"loss": loss, "perplexity": exp(loss)}
     else:
+        language_model = api.load(model, plugins)
         values = language_model.evaluate(read_documents(text, document, language_model.tokenizer))
     vocab_size = language_model.tokenizer.vocab_size
     values["guessing"] = log(vocab_size)

@@ -221,7 +221,12 @@ def predict(run: Run) -> Forecast:
 
 def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
     """A trained model: a model's or a run's folder, a run's name, "latest", or a file such as `export` writes."""
-    registry, path = load_plugins(builtin, plugins), Path(model)
+    return load_from(load_plugins(builtin, plugins), model)
+
+
+def load_from(registry: Registry, model: str | Path) -> LanguageModel:
+    """As `load`, with the components of a registry."""
+    path = Path(model)
     if path.is_file():
         return LanguageModel(*reader_of(registry, path).read(path, registry.get))
     return LanguageModel.load(model_folder(find_run(str(model))), registry.get)
@@ -253,18 +258,17 @@ def name_of(model: str | Path) -> str:
     return Path(model).stem if Path(model).is_file() else find_run(str(model)).absolute().name
 
 
-def held_out_loss(model: str, language_model: LanguageModel, plugins: Plugins = ()) -> float:
-    """A model's loss on the text that its run held out. Raises ConfigurationError where there is none."""
-    folder = Path(model) if Path(model).is_file() else find_run(model)
-    resolved = folder / RESOLVED
+def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
+    """A run's model, and its loss on the text that the run held out. Raises ConfigurationError where there is none."""
+    folder, registry = Path(model) if Path(model).is_file() else find_run(model), load_plugins(builtin, plugins)
+    language_model, resolved = load_from(registry, model), folder / RESOLVED
     if not resolved.is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
-    registry = load_plugins(builtin, plugins)
     made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
     if not made.documents["validation"]:
         raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
     batch_size = made.pipeline.train.batch_size
-    return language_model.loss(made.documents["validation"], made.batching, batch_size)
+    return language_model, language_model.loss(made.documents["validation"], made.batching, batch_size)
 
 
 def by_itself(overrides: Overrides = ()) -> Overrides:

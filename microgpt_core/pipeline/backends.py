@@ -1,12 +1,35 @@
 """Which kernels a run uses: the pipeline's `backend:` and `kernels:`, looked up among what is installed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
-from microgpt_core.components import Backend
+from microgpt_core.components import Backend, Kernel
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.settings import Pipeline
 from microgpt_core.plugins.registry import Registry
+
+
+class Installed(Mapping[str, Kernel]):
+    """The kernels that there are, by `backend/op`, each made when a call first asks for it.
+
+    One that several packs bring is then an error: where no call asks for it, nobody has to choose.
+    """
+
+    def __init__(self, registry: Registry, chosen: Mapping[str, str]) -> None:
+        keys = ("/".join(name.split("/")[-2:]) for name in registry.names("kernels"))
+        self._names = {key: chosen.get(key, key) for key in keys}
+        self._registry, self._made = registry, dict[str, Kernel]()
+
+    def __getitem__(self, key: str) -> Kernel:
+        if key not in self._made:
+            self._made[key] = self._registry.get("kernels", self._names[key])()
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def find_kernels(pipeline: Pipeline, registry: Registry) -> Kernels:
@@ -17,10 +40,20 @@ def find_kernels(pipeline: Pipeline, registry: Registry) -> Kernels:
         backends.sort(key=lambda b: -b.priority)
     else:
         backends = able(made(registry, wanted))
-    forced = dict(zip(pipeline.kernels, able(made(registry, pipeline.kernels.values()))))
-    names = {backend.name for backend in (*backends, *forced.values())}
-    table = {k: registry.get("kernels", k)() for k in registry.names("kernels") if k.split("/")[0] in names}
+    chosen, asked = dict[str, str](), dict[str, str]()
+    for op, name in pipeline.kernels.items():
+        if is_kernel(name):
+            key = registry.find("kernels", name)[1]
+            chosen[key], name = name, key.partition("/")[0]
+        asked[registry.find("ops", op)[1]] = name
+    forced = dict(zip(asked, able(made(registry, asked.values()))))
+    table = Installed(registry, chosen)
     return Kernels(backends, table, {op: b.name for op, b in forced.items()}, list(forced.values()))
+
+
+def is_kernel(name: str) -> bool:
+    """Whether what `kernels:` gives an op is a pack's kernel, `fast/numpy/gelu`, and not just a backend."""
+    return name.count("/") == 2
 
 
 def made(registry: Registry, names: Iterable[str]) -> list[Backend]:

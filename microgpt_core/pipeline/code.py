@@ -6,10 +6,21 @@ from hashlib import sha256
 from pathlib import Path
 
 import microgpt_core
+from microgpt_core.pipeline.run import Run
 from microgpt_core.plugins.pack import CORE, Pack
 
 CODE = (".py", ".so", ".pyd", ".dylib", ".c", ".h")
 ASIDE = ("cli", "testing")  # folders of the core that compute nothing
+
+
+def used_packs(run: Run) -> list[Pack]:
+    """The packs with a component that a run has asked for, or a kernel for one of its backends, which it may ask for."""
+    backends, used = {backend.name for backend in run.kernels.backends}, run.registry.used
+    for pack in run.registry.packs:
+        kernels = pack.components.get("kernels", {})
+        if pack not in used and any(key.partition("/")[0] in backends for key in kernels):
+            used.append(pack)
+    return used
 
 
 def code_digests(packs: Iterable[Pack]) -> dict[str, str]:

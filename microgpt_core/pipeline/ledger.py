@@ -11,7 +11,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.pipeline.code import code_digests
+from microgpt_core.pipeline.code import code_digests, used_packs
 from microgpt_core.pipeline.run import Run
 from microgpt_core.pipeline.run_folder import write
 from microgpt_core.pipeline.settings import to_dict
@@ -32,7 +32,7 @@ def stage_keys(run: Run) -> dict[str, str]:
         "settings": {name: value for name, value in settings.items() if name not in OF_ONE_STAGE},
         "data": data,
         "start": start_digest(run.pipeline.init_from),
-        "code": code_digests(run.registry.used),
+        "code": code_digests(used_packs(run)),
         "python": f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}",
     }
     for name, stage in stages.items():

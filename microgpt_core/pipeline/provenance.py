@@ -16,7 +16,7 @@ from typing import Any
 
 from microgpt_core import __version__
 from microgpt_core.pipeline.archive import given, read_environment, read_settings
-from microgpt_core.pipeline.code import code_digests
+from microgpt_core.pipeline.code import code_digests, used_packs
 from microgpt_core.pipeline.differences import differing
 from microgpt_core.pipeline.installation import cpu
 from microgpt_core.pipeline.ledger import start_digest
@@ -44,11 +44,11 @@ def environment(run: Run) -> dict[str, Any]:
         "machine": platform.machine(),
         "cpu": f"{name}; {' '.join(features)}",
         "packs": {pack.name: pack.label for pack in packs},
-        "dependencies": {name: version_of(name) for name in (*DEPENDENCIES, *required(run.registry.used))},
+        "dependencies": {name: version_of(name) for name in (*DEPENDENCIES, *required(used_packs(run)))},
         "backends": [backend.name for backend in run.kernels.backends],
         "parameters": run.network.n_parameters,
         "tokenizer": {"use": run.tokenizer.name, "vocab_size": run.tokenizer.vocab_size},
-        "code": code_digests(run.registry.used),
+        "code": code_digests(used_packs(run)),
         "data": run.data_digest,
         "start": start_digest(run.pipeline.init_from),
     }

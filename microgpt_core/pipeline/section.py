@@ -7,6 +7,7 @@ from typing import Any
 
 from microgpt_core.components import Op, check_slot, fits_slot
 from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.models.model import Model
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.schema import shown, validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component
@@ -105,6 +106,10 @@ def find_class(document: Document, registry: Registry, section: Section, kind: s
         return
     try:
         cls = registry.get(kind, use)
+        if kind == "models" and not (isinstance(cls, type) and issubclass(cls, Model)):  # the registry can't know it
+            pack = registry.find(kind, use)[0]
+            what = f"model {use!r} of {pack.origin}: expected a subclass of Model, found {cls!r}"
+            raise ConfigurationError(f"{what}; {pack.fix}")
         section.fields = {f.name: f for f in fields_of(cls) if f.name not in SUPPLIED.get(section.name, {})}
         section.cls, section.use = cls, registry.full_name(kind, use)
     except ConfigurationError as error:

@@ -37,6 +37,7 @@ def train(run: Run) -> dict[str, Any]:
         about={"run": run.pipeline.name, "made by": made_by(run.registry)},
         analyzers={analyzer.name: analyzer.build() for analyzer in run.pipeline.analyzers},
         interrupted=lambda: bool(run.signals.received),
+        origins={analyzer.name: origin(run.registry, analyzer.name) for analyzer in run.pipeline.analyzers},
     )
     describe(run, trainer)
     if run.saved is not None:
@@ -48,6 +49,12 @@ def train(run: Run) -> dict[str, Any]:
             reports = trainer.observers.reports()
             write(run.folder / ANALYSIS, json.dumps(reports, indent=2, default=str) + "\n")
     return vars(result)
+
+
+def origin(registry: Registry, analyzer: str) -> str:
+    """The pack that an analyzer comes from, and what to do should it fail."""
+    pack = registry.find("analyzers", analyzer)[0]
+    return f"{pack.origin}; {pack.fix}"
 
 
 def made_by(registry: Registry) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Any, get_type_hints
 
 from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
+from microgpt_core.pipeline.backends import is_kernel
 from microgpt_core.pipeline.requirement import unmet
 from microgpt_core.pipeline.schema import validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
@@ -53,7 +54,9 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
         check(("backend",), "backends", backend)
     for op, name in top.get("kernels", {}).items():
         check(("kernels", op), "ops", op, key=True)
-        check(("kernels", op), "backends", name)
+        check(("kernels", op), "kernels" if is_kernel(name) else "backends", name)
+        if is_kernel(name) and short(name) != short(op):
+            document.problem(("kernels", op), f"{name!r} is a kernel of the op {short(name)!r}")
     check_stages(document, registry, top.get("stages", []))
 
 
@@ -69,3 +72,8 @@ def check_stages(document: Document, registry: Registry, names: list[str]) -> No
             document.problem(("stages", i), f"{name!r} comes twice")
         for later in [later for later in stage.after if later in names[i + 1 :]]:
             document.problem(("stages", i), f"{name!r} builds on {later!r}, which comes after it")
+
+
+def short(name: str) -> str:
+    """A name without packs and pins before and behind it."""
+    return name.rpartition("/")[2].partition("@")[0]

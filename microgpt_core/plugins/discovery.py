@@ -33,7 +33,9 @@ def entry_points(group: str, family: str = "") -> list[Point]:
             points = list(points_of(distribution, group, family))
         except Exception as error:  # noqa: BLE001 - somebody else's metadata, broken in whatever way
             where = distribution.locate_file("")
-            log.warning("the metadata of %s in %s can't be read (%s); reinstall it", title(distribution), where, error)
+            name = title(distribution)
+            fix = f"try: microgpt plugins install --upgrade {name}" if name else f"delete what is left of it in {where}"
+            log.warning("the metadata of %s in %s can't be read (%s); %s", name or "a distribution", where, error, fix)
             continue
         for point in points:
             found.setdefault((point.distribution, point.name), point)  # the first on sys.path is the one that imports
@@ -50,11 +52,11 @@ def points_of(distribution: metadata.Distribution, group: str, family: str) -> I
 
 
 def title(distribution: metadata.Distribution) -> str:
-    """A distribution's name, as far as it can be read."""
+    """A distribution's name; empty where it can't be read."""
     try:
         return str(distribution.metadata["Name"])
     except Exception:  # noqa: BLE001 - as above
-        return "a distribution"
+        return ""
 
 
 def normal(distribution: str) -> str:

@@ -1,6 +1,7 @@
 """One pack's hooks: found, checked and called on a pluggy manager of their own, so that no pack touches another."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 from types import FunctionType
@@ -25,7 +26,9 @@ def declared(plugin: Any) -> pluggy.PluginManager:
             raise PluginError(f"{name} isn't marked: write @hookimpl (from microgpt_core.hookspecs) above it")
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(plugin)
+    with warnings.catch_warnings():  # of hooks that will go: Python shows it to hardly anybody, the loader to everybody
+        warnings.simplefilter("ignore", DeprecationWarning)
+        manager.register(plugin)
     for caller in manager.get_hookcallers(plugin) or []:
         if not caller.has_spec():
             raise PluginError(
@@ -33,6 +36,12 @@ def declared(plugin: Any) -> pluggy.PluginManager:
             )
     manager.check_pending()
     return manager
+
+
+def deprecated(manager: pluggy.PluginManager) -> list[str]:
+    """The hooks of the manager's plugin that will go, each with what its `hookspec(warn_on_impl=...)` says to do."""
+    callers = [caller for plugin in manager.get_plugins() for caller in manager.get_hookcallers(plugin) or ()]
+    return [f"{c.name}: {c.spec.warn_on_impl}" for c in callers if c.spec and c.spec.warn_on_impl]
 
 
 def trace(manager: pluggy.PluginManager, pack: str, file: TextIO) -> None:

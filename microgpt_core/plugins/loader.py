@@ -50,16 +50,17 @@ def load(
             registry.leave_out(pack, "disabled", PluginError(refusal))
             continue
         take_in(registry, pack, point, read, limit)
-        if pack.output:
-            update = f"an update may not: microgpt plugins install --upgrade {pack.distribution}"
-            log.warning("pack %r (%s) printed while it was loaded: %s; %s", pack.name, pack.origin, pack.output, update)
+        for notice in pack.notices:
+            log.warning(notice)
         if pack.failure and (strict or strict is None and os.environ.get(STRICT) == "1"):
             raise PluginError(pack.failure) from pack.error
         if pack.failure:
             log.warning(pack.failure)
     for file in named:
         if not isinstance(file, Without):
-            registry.add(read_file(file))
+            registry.add(pack := read_file(file))
+            for notice in pack.notices:
+                log.warning(notice)
     return registry
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from microgpt_core.components import Op
-from microgpt_core.plugins.hooks import answers, check_component, checked, declared
+from microgpt_core.plugins.hooks import answers, check_component, checked, declared, deprecated
 from microgpt_core.plugins.kinds import KINDS
 from microgpt_core.plugins.pack import Pack, PluginError
 
@@ -25,12 +25,14 @@ def read_file(path: str | Path) -> Pack:
     if path.suffix != ".py":
         raise PluginError(f"--plugin {path}: expected a Python file, its name ending in .py")
     module = run(path)
-    components = checked(answers(declared(module)))
+    manager = declared(module)
+    components = checked(answers(manager))
     for kind, name, cls in defined(module, path):
         components.setdefault(kind, {})[name] = cls
     if not components:
         raise PluginError(f"--plugin {path}: it defines no op, tokenizer or other component")
-    return Pack(re.sub(r"[^a-z0-9_.-]", "-", path.stem.lower()), str(path), components=components)
+    name = re.sub(r"[^a-z0-9_.-]", "-", path.stem.lower())
+    return Pack(name, str(path), components=components, deprecated=deprecated(manager))
 
 
 def run(path: Path) -> ModuleType:

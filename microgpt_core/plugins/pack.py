@@ -31,6 +31,7 @@ class Pack:
     file: str = ""  # of the module with the hooks, as far as it is known
     seconds: float = 0.0  # that its import took
     output: str = ""  # what it printed while it was loaded, in one line
+    deprecated: list[str] = field(default_factory=list)  # its hooks that will go, each with what to do
 
     @property
     def origin(self) -> str:
@@ -50,6 +51,15 @@ class Pack:
         failed = self.state == "failed"
         said = f"failed ({self.stage}): {cause(self.error)}; {self.fix}" if failed else f"is {self.state}: {self.error}"
         return f"pack {self.name!r} ({self.origin}) {said}"
+
+    @property
+    def notices(self) -> list[str]:
+        """A line for each thing that is wrong with a pack, though it works."""
+        said = [f"printed while it was loaded: {self.output}"] if self.output else []
+        said += [f"has a deprecated hook, {hook}" for hook in self.deprecated]
+        update = f"an update may not: microgpt plugins install --upgrade {self.distribution}"
+        advice = "correct the file" if self.distribution.endswith(".py") else update
+        return [f"pack {self.name!r} ({self.origin}) {one}; {advice}" for one in said]
 
     @property
     def fix(self) -> str:

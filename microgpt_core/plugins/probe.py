@@ -16,7 +16,7 @@ from microgpt_core.plugins.discovery import Point, entry_points
 from microgpt_core.plugins.pack import Pack, PluginError, cause
 from microgpt_core.plugins.reader import module_file, read_pack
 
-TOLD = ("components", "stage", "file", "seconds", "output")
+TOLD = ("components", "stage", "file", "seconds", "output", "deprecated")
 GRACE = 10.0  # seconds for Python's own start, and for a pack that no exception stops
 
 

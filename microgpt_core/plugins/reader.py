@@ -10,7 +10,7 @@ from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 from microgpt_core.plugins.discovery import Point
-from microgpt_core.plugins.hooks import answers, checked, declared, trace
+from microgpt_core.plugins.hooks import answers, checked, declared, deprecated, trace
 from microgpt_core.plugins.isolation import captured, within
 from microgpt_core.plugins.pack import Pack
 
@@ -37,6 +37,7 @@ def ask(pack: Pack, point: Point, trace_to: TextIO | None) -> None:
     pack.seconds, pack.file = perf_counter() - start, getattr(plugin, "__file__", None) or pack.file
     pack.stage = "hooks"
     manager = declared(plugin)
+    pack.deprecated = deprecated(manager)
     if trace_to:
         print(f"{pack.name}: import {point.value}: {1e3 * pack.seconds:.2f} ms", file=trace_to)
         trace(manager, pack.name, trace_to)

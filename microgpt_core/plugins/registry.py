@@ -91,14 +91,15 @@ class Registry:
         plain, at, pin = name.partition("@")
         packs, prefix, short = known.get(plain, {}), *plain.partition("/")[::2]
         if len(packs) > 1:
-            choices = ", ".join(f"{pack}/{plain} ({packs[pack].origin})" for pack in sorted(packs))
-            raise ConfigurationError(f"{one} {plain!r} is brought by several packs; write which: {choices}")
+            raise ConfigurationError(contested(one, plain, packs))
         if packs:
             (pack,), short = packs.values(), plain
         elif prefix in known.get(short, {}):
             pack = known[short][prefix]
         else:
-            raise UnknownNameError(one, plain, self.names(kind), hint(kind_named(kind).name, plain, self.packs))
+            why = [p.failure for p in self.packs if p.name == prefix and p.failure]  # the pack that was named
+            why += [hint(kind_named(kind).name, plain, self.packs)]
+            raise UnknownNameError(one, plain, self.names(kind), why[0])
         if at:
             check_pin(pack, f"{one} {name!r}", plain, pin)
         return pack, short
@@ -122,6 +123,16 @@ class Registry:
             first_line(component),
             fields_of(component),
         )
+
+
+def contested(one: str, name: str, packs: dict[str, Pack]) -> str:
+    """What to say of a short name that several packs have: where they are, and the two ways to choose."""
+    places = {pack: ", ".join(filter(None, (p.origin, p.file))) for pack, p in sorted(packs.items())}
+    choices = ", ".join(f"{pack}/{name} ({place})" for pack, place in places.items())
+    where = f", as `kernels: {{{name.partition('/')[2]}: {min(places)}/{name}}}`" if one == "kernel" else ""
+    installed = [pack for pack in places if packs[pack].version]  # the others are files that were named
+    leave_out = f"; or leave one out: --no-plugin {installed[-1]}" if installed else ""
+    return f"{one} {name!r} is brought by several packs; write which{where}: {choices}{leave_out}"
 
 
 def check_pin(pack: Pack, what: str, name: str, pin: str) -> None:

@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
 
-from microgpt_core.components import Op, Unary
+from microgpt_core.components import Op
 from microgpt_core.errors import ConfigurationError, MicrogptError
 from microgpt_core.plugins.hooks import check_component
 from microgpt_core.plugins.kinds import KINDS
@@ -52,7 +52,6 @@ def kernel_answers(name: str, registry: Registry) -> dict[str, str]:
     cls = type(op) if isinstance(op, Op) else op
     needed = dict.fromkeys(pack.distribution for pack in packs if pack.distribution != CORE_DISTRIBUTION)
     answers = {"op": f"{cls.__module__}:{cls.__qualname__}", "requires": ",".join(needed)}
-    answers["unary"] = str(issubclass(cls, Unary)).lower()
     signature = cls.signature
     for method, names, attributes in (
         ("forward", signature.forward, signature.forward_attributes),

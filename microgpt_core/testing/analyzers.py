@@ -25,20 +25,39 @@ WORDS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "charlotte", "ame
 
 
 class Watched(Analyzer):
-    """An analyzer of whose calls it is known what they were given, and how they ended."""
+    """An analyzer of whose calls it is known what they were given, and how they ended; one that fails ends them."""
 
     def __init__(self, analyzer: Analyzer) -> None:
-        self.analyzer, self.watch = analyzer, analyzer.watch  # type: ignore[misc]
+        self.analyzer, self.watch = deepcopy(analyzer), analyzer.watch  # type: ignore[misc]
         self.seen: set[str] = set()
         self.problems: list[str] = []
 
     def observe(self, step: int, values: Mapping[str, Buffer]) -> None:
+        if self.problems:
+            return
         self.seen |= set(values)
         try:
             self.analyzer.observe(step, values)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever an author's analyzer raises
             self.problems.append(f"observe fails at step {step}: {type(error).__name__}: {error} {place(error)}")
-            raise
+
+    def report_is_spoilt(self) -> bool:
+        """Whether there is NaN in the report, or none at all."""
+        try:
+            return "NaN" in json.dumps(self.analyzer.report())
+        except Exception:  # noqa: BLE001 - whatever an author's analyzer makes of NaN; `reports` tells what else there is
+            return True
+
+
+class Lent(Watched):
+    """The same, given copies that become NaN after each call, as a plan's memory becomes another step's."""
+
+    def observe(self, step: int, values: Mapping[str, Buffer]) -> None:
+        copies = {scope: bytearray(x) for scope, x in values.items()}
+        given = {s: Buffer(Buffer(copies[s]).cast(x.format, x.shape).toreadonly()) for s, x in values.items()}
+        super().observe(step, given)
+        for copy in copies.values():
+            copy[:] = b"\xff" * len(copy)  # NaN in float32 and in float64
 
 
 @dataclass
@@ -72,20 +91,25 @@ class Training:
 
 @dataclass(frozen=True)
 class Trial:
-    """A training with an analyzer and the same one without."""
+    """A training with an analyzer, the same one without, and one in which the analyzer sees copies that don't last."""
 
     watched: Watched
     looked_at: Training
     alone: Training
+    lent: Lent
 
 
 def analyzer_checks(analyzer: Analyzer, component: str = "") -> list[Check]:
     """The checks of an analyzer, on a GPT of two blocks; what it watches must be there."""
 
     def make() -> Trial:
-        watched = Watched(deepcopy(analyzer))
+        watch: object = analyzer.watch
+        if isinstance(watch, str):
+            raise TypeError(f"watch is the text {watch!r}; expected a tuple: watch = ({watch!r},)")
+        watched, lent = Watched(analyzer), Lent(analyzer)
         alone = Training(None)
-        return Trial(watched, Training(watched), alone)
+        Training(lent)
+        return Trial(watched, Training(watched), alone, lent)
 
     return checks(component or f"analyzer {analyzer.name}", RULES, make)
 
@@ -107,12 +131,21 @@ def changes_no_bit(trial: Trial) -> Iterator[str]:
         yield f"training changes: {changed[0]} and {len(changed) - 1} others aren't what they are without it"
 
 
+def keeps_no_buffer(trial: Trial) -> Iterator[str]:
+    """What it reports comes of numbers that it took in `observe`, not of buffers: those are the next step's then."""
+    if trial.lent.report_is_spoilt() and not trial.watched.report_is_spoilt():
+        yield (
+            "it keeps a buffer after observe has returned, and the next step writes other numbers there; "
+            "keep what you computed, or a copy: x.tolist()"
+        )
+
+
 def reports(trial: Trial) -> Iterator[str]:
     """What it reports is a mapping of titles that JSON can hold."""
     report: Any = trial.watched.analyzer.report()
     if not isinstance(report, Mapping) or not all(isinstance(title, str) for title in report):
         yield f"report() returns {report!r:.60}; expected a mapping of titles to tables"
-    json.dumps(report, default=str)
+    json.dumps(report)
 
 
-RULES = (observes, changes_no_bit, reports)
+RULES = (observes, changes_no_bit, keeps_no_buffer, reports)

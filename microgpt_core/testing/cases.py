@@ -8,7 +8,7 @@ An example names inputs (a shape, numbers, or (shape, range(n)) for integers) an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ SHAPES: tuple[Shape, ...] = ((3, 5), (7,), (2, 1, 11), ONE, (33, 67))
 POSITIVE = [[0.5, 0.1, 2.0, 1.0, 0.3], [0.2, 0.7, 0.9, 1.1, 4.0], [3.0, 0.01, 0.4, 0.6, 0.8]]
 PACKED = [[0, 1, 2, 0, 0, 1, 2], [0, 0, 1, 2, 3, 4, 5]]
 MORE_POSITIVE = [[0.01 * (1 + (3 * i + 7 * j) % 50) for j in range(67)] for i in range(33)]
+WIDE = (-60.3, -12.7, 12.7, 60.3)  # where formulas have their other branch; exp of twice the last is no float32
 MANY = list(range(33))
 BIG = (512, 257)
 
@@ -46,6 +47,7 @@ def heads(q: Shape, k: Shape = (), **others: Any) -> Example:
     return {"q": q, "k": k or q, "v": k or q} | others
 
 
+ACTIVATIONS = ("relu", "relu2", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 TABLE: dict[str, list[Example]] = {
     "add": [*every("a", "b"), {"a": (2, 3, 7), "b": (7,)}, {"a": (2, 3, 7), "b": (3, 7)}],
     "sub": every("a", "b"),
@@ -53,7 +55,8 @@ TABLE: dict[str, list[Example]] = {
     "scale": every("x", factor=-2.5),
     "sum": every("x"),
     "mean": every("x"),
-    **{name: every("x") for name in ("relu", "relu2", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softmax")},
+    **{name: [*every("x"), *({"x": [x]} for x in WIDE)] for name in ACTIVATIONS},
+    "softmax": [*every("x"), {"x": [list(WIDE)]}],
     "swiglu": every("x", "gate"),
     "matmul": [{"a": (3, 5), "b": (5, 7)}, {"a": (1, 1), "b": (1, 1)}, {"a": (17, 67), "b": (67, 33)}],
     "linear": [
@@ -200,8 +203,23 @@ def guess(op: Op, large: bool = False) -> list[Example]:
         return [state(shape, **dict.fromkeys(inputs[len(UPDATE) :], numbers)) for shape, numbers in held.items()]
     required = [n for n in inputs if n not in optional]
     every_input = [n for n in inputs if n in (*required, "weight", "bias", "gate")]
-    return [
+    shaped: list[Example] = [
         {n: shape[-1:] if n in ("weight", "bias") else shape for n in names}
         for names in dict.fromkeys((tuple(required), tuple(every_input)))
         for shape in ((BIG,) if large else SHAPES)
     ]
+    return shaped if large else [*shaped, *further(op, shaped[0])]
+
+
+def further(op: Op, example: Example) -> Iterator[Example]:
+    """Numbers beyond the usual ones where there is one input, and settings other than the defaults."""
+    if len(op.signature.inputs) == 1 and not op.integers:
+        yield from ({op.signature.inputs[0]: [x]} for x in WIDE)
+    defaults = op.signature.attributes.items()
+    others = {n: not d if isinstance(d, bool) else 1.25 * d or 0.5 for n, d in defaults if isinstance(d, (bool, float))}
+    try:
+        if others:
+            case_of(op, {**example, **others}).bind_forward().run()
+            yield {**example, **others}
+    except (ValueError, ArithmeticError):
+        return  # what they may be, the op alone knows

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any, NoReturn
 
-from microgpt_core.components import Op
+from microgpt_core.components import Backend, Op
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.plugins.kinds import KINDS
 from microgpt_core.plugins.pack import Pack
@@ -59,6 +59,8 @@ def own_checks(registry: Registry, kind: str, name: str, component: Any, label: 
         return op_checks(instance(component), label)
     if kind == "kernels":
         return checks_beside(registry, name, component(), label)
+    if kind == "backends":
+        return checks(label, [says_whether_it_can_run], component)
     found = []
     for settings in settings_of(component) if kind in (*SIMPLE, "optimizers") else ():
         told = label + "".join(f" {n}={v!r}" for n, v in settings.items())
@@ -110,6 +112,12 @@ def is_described(entry: Entry) -> Iterator[str]:
     """There is a docstring, of the class or of its module: `microgpt show` prints its first line."""
     if not first_line(entry.component):
         yield "neither the class nor its module has a docstring; say in one line what it is"
+
+
+def says_whether_it_can_run(backend: Backend) -> Iterator[str]:
+    """`unavailable` gives None or a reason: `backend: auto` takes anything else for a reason."""
+    if not (isinstance(said := backend.unavailable(), str | None) and said != ""):
+        yield f"unavailable() returns {said!r}; expected None where it can run, or the reason why it can't"
 
 
 RULES = (has_its_name, is_described)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isfinite
 from random import Random
 
 from microgpt_core.components import Unary, dot, flat, write
@@ -22,6 +23,8 @@ def derivative(
     def close(mine: float, true: float) -> bool:
         return abs(mine - true) <= atol + rtol * abs(true)
 
+    if not isfinite(case.loss()):
+        return  # there is nothing to measure
     gradients = case.backward(case.differentiable).after if case.differentiable else {}
     for name in case.differentiable:
         mine = numbers(gradients[f"d_{name}"])

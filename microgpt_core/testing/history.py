@@ -8,6 +8,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 from microgpt_core import ops
@@ -20,7 +21,7 @@ from microgpt_core.testing.case import Buffers, Case, bits, copies, numbers
 from microgpt_core.testing.contract import Rule, where
 from microgpt_core.testing.red_zones import READS
 
-CALLS = 20
+CALLS, ROUNDS = 20, 4
 BYTES = 16  # that each of them keeps: less is no object
 LIBRARY = 1 << 18  # bytes that a call may take all the same: a library's own buffers, such as those of NumPy's loops
 
@@ -120,20 +121,24 @@ def allocates_nothing(case: Case) -> Iterator[str]:
 
 
 def memory(run: Callable[[], object]) -> tuple[int, int]:
-    """The most bytes that a call takes, and what many calls keep, once it has run a few times."""
+    """The most bytes that a call takes once it has run a few times, and the least that a round of many calls keeps.
+
+    Python itself keeps objects for later now and then, but not in every round.
+    """
     for _ in range(3):
         run()
     tracing = tracemalloc.is_tracing()
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        held = [tracemalloc.get_traced_memory()[0]]
         tracemalloc.reset_peak()
-        for _ in range(CALLS):  # which also fill Python's own lists of free objects
-            run()
-        between, peak = tracemalloc.get_traced_memory()
-        for _ in range(CALLS):
-            run()
-        return peak - before, tracemalloc.get_traced_memory()[0] - between
+        run()
+        peak = tracemalloc.get_traced_memory()[1] - held[0]
+        for _ in range(ROUNDS if peak <= LIBRARY else 0):
+            for _ in range(CALLS):
+                run()
+            held.append(tracemalloc.get_traced_memory()[0])
+        return peak, min((after - before for before, after in pairwise(held)), default=0)
     finally:
         if not tracing:
             tracemalloc.stop()

@@ -24,7 +24,18 @@ def op_checks(op: Op, component: str = "", examples: Sequence[Example] = ()) -> 
     """The checks of an op: in float64, and how float32 compares to that."""
     label = component or f"op {op.name}"
     in_float64 = on_cases(label, OP_RULES, lambda: cases_of(op, "d", examples=examples))
-    return in_float64 + on_cases(label, [agrees_with_reference], lambda: cases_of(op, "f", examples=examples))
+    found = in_float64 + on_cases(label, [agrees_with_reference], lambda: cases_of(op, "f", examples=examples))
+    if op.signature.optional:
+        found.append(Check(label, "tries_every_input", lambda: tries_every_input(op, cases_of(op, examples=examples))))
+    return found
+
+
+def tries_every_input(op: Op, cases: Sequence[Case]) -> Iterable[str]:
+    """Where an optional input was never given, nothing is known of it: raises NotTested."""
+    if missing := [n for n in op.signature.inputs if all(case.inputs[n] is None for case in cases)]:
+        example = ", ".join(f"{n!r}: ..." for n in op.signature.inputs)
+        raise NotTested(f"{' and '.join(missing)} was never given; say it in the class: examples = [{{{example}}}]")
+    return ()
 
 
 def kernel_checks(
@@ -33,18 +44,18 @@ def kernel_checks(
     """The checks of a kernel, on those of the op's cases that it supports; also on buffers that aren't aligned."""
 
     def make() -> list[Case]:
-        return some(supported(kernel, backend, (case for how in LAYOUTS for case in cases_of(op, *how, examples))))
-
-    def make_large() -> list[Case]:
-        large = [largest(op, examples) if examples else large_example(op)]
-        return some(supported(kernel, backend, (case for how in LAYOUTS for case in cases_of(op, *how, large))), 1)
-
-    def some(cases: Iterator[Case], n: int | None = None) -> list[Case]:
         if reason := backend.unavailable():
             raise NotTested(f"the backend {backend.name!r} can't run on this machine: {reason}")
-        if not (taken := list(islice(cases, n))):
+        cases = (case for how in LAYOUTS for case in cases_of(op, *how, examples))
+        if not (taken := list(supported(kernel, backend, cases))):
             raise ValueError(f"its `supports` refuses every case of {op!r}")
         return taken
+
+    def make_large() -> list[Case]:
+        ordinary = make()
+        large = [largest(op, examples) if examples else large_example(op)]
+        cases = supported(kernel, backend, (case for how in LAYOUTS for case in cases_of(op, *how, large)))
+        return list(islice(cases, 1)) or [max(ordinary, key=lambda case: case.nbytes)]
 
     label = component or f"kernel {backend.name}/{op.name}"
     return on_cases(label, KERNEL_RULES, make) + on_cases(label, [allocates_nothing], make_large)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import inf, nan
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from math import inf, isfinite, nan
 from random import Random
 from typing import Any
 
-from microgpt_core.components import Buffer, Op, Optimizer, new_buffer
+from microgpt_core.components import Buffer, Op, Optimizer, new_buffer, show_shape, write
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import SignatureError
+from microgpt_core.models.gpt import GPT
 from microgpt_core.testing.case import bits, drawn, mapped, numbers
 from microgpt_core.testing.cases import UPDATE
 from microgpt_core.testing.report import Check, checks
+from microgpt_core.training.update import Update
 
 STEPS = 20
 SHAPE = (3, 5)
@@ -34,23 +37,36 @@ class Trial:
     op: Op
     model: Model | None = None
 
+    def training(self) -> Update:
+        """The updates of a small GPT: of matrices, one of them of SHAPE, and of vectors, which don't decay."""
+        rows, width = SHAPE
+        model = GPT(rows, block_size=2, n_head=1, n_embd=width, bias=True, norm="layernorm", norm_weight=True)
+        model.allocate()
+        return Update(model, self.optimizer, op=self.op)
+
     def start(self, format: str) -> dict[str, Buffer]:
-        """A parameter and its state."""
+        """A parameter and its state, which is shaped as in a training."""
+        update = self.training()
+        name = next(p.name for p in update.trained if p.shape == SHAPE)
+        shapes = {state: update.state[f"{name}.{state}"].shape for state in self.optimizer.state}
         w = drawn(SHAPE, format, Random("w"))
-        return {"w": w} | {name: new_buffer(SHAPE, format) for name in self.optimizer.state}
+        return {"w": w} | {state: new_buffer(shape, format) for state, shape in shapes.items()}
 
     def gradient(self, step: int, format: str) -> Buffer:
         return drawn(SHAPE, format, Random(step))
 
-    def step(self, held: dict[str, Buffer], step: int, factor: float = 1.0) -> None:
-        """Move a parameter and its state by one step."""
+    def step(
+        self, held: dict[str, Buffer], step: int, *, factor: float = 1.0, lr: float | None = None, size: float = 1.0,
+        decay: bool = True,
+    ) -> None:  # fmt: skip
+        """Move a parameter and its state by one step. `size` is what the gradient is multiplied by."""
         format = held["w"].format
         dtype = {"f": "float32", "d": "float64"}[format]
-        scalars = {"factor": factor, "lr": self.optimizer.lr, "step": float(step)}
-        given = held | {"grad": self.gradient(step, format)}
+        scalars = {"factor": factor, "lr": self.optimizer.lr if lr is None else lr, "step": float(step)}
+        given = held | {"grad": mapped(lambda g: size * g, self.gradient(step, format))}
         tensors = {n: Tensor(Value(b.shape, b.format, b)) for n, b in given.items()}
         tensors |= {n: tensor([x], dtype) for n, x in scalars.items()}
-        self.op(*(tensors[n] for n in (*UPDATE, *self.optimizer.state)), **self.optimizer.attributes(True))
+        self.op(*(tensors[n] for n in (*UPDATE, *self.optimizer.state)), **self.optimizer.attributes(decay))
 
     def run(self, held: dict[str, Buffer], steps: range) -> dict[str, Buffer]:
         for step in steps:
@@ -64,9 +80,10 @@ def optimizer_checks(optimizer: Optimizer, op: Op, model: Model | None = None, c
     def make() -> Trial:
         if op.signature.inputs[: len(UPDATE)] != UPDATE:
             raise SignatureError(f"{op!r}: an update's inputs are ({', '.join(UPDATE)}), then those of its state")
-        return Trial(optimizer, op, model)
+        return Trial(optimizer, deepcopy(op), model)
 
-    return checks(component or f"optimizer {optimizer.name}", RULES, make)
+    label = component or f"optimizer {optimizer.name}"
+    return [check for rule in RULES for check in checks(label, [rule], make)]  # each on an op that has done nothing yet
 
 
 def twenty_steps_are_right(trial: Trial) -> Iterator[str]:
@@ -87,9 +104,10 @@ def twenty_steps_are_right(trial: Trial) -> Iterator[str]:
 
 def state_is_all_there_is(trial: Trial) -> Iterator[str]:
     """Twenty steps equal ten, a save, and ten from what was saved, to the bit."""
+    later = replace(trial, op=deepcopy(trial.op))  # as another process has it
     half = trial.run(trial.start("f"), range(STEPS // 2))
     saved = {name: mapped(float, b) for name, b in half.items()}
-    through, restored = (trial.run(held, range(STEPS // 2, STEPS)) for held in (half, saved))
+    through, restored = (t.run(held, range(STEPS // 2, STEPS)) for t, held in ((trial, half), (later, saved)))
     for name, b in through.items():
         if bits(b) != bits(restored[name]):
             yield f"{name} goes on differently from a checkpoint: {trial.op.name} keeps something outside of its state"
@@ -100,10 +118,55 @@ def nothing_moves_by_nan(trial: Trial) -> Iterator[str]:
     for factor in (nan, inf, -inf):
         held = trial.run(trial.start("f"), range(2))
         before = {name: bits(b) for name, b in held.items()}
-        trial.step(held, 2, factor)
+        trial.step(held, 2, factor=factor)
         if moved := [name for name, b in held.items() if bits(b) != before[name]]:
             yield f"{trial.op.name} changes {' and '.join(moved)} where factor is {factor:g}; it must do nothing"
             return
 
 
-RULES: tuple[Any, ...] = (twenty_steps_are_right, state_is_all_there_is, nothing_moves_by_nan)
+def follows_its_inputs(trial: Trial) -> Iterator[str]:
+    """The schedule's learning rate, the factor of clipping and the gradient decide how far it goes."""
+    held = trial.run(trial.start("d"), range(2))
+    clipped, smaller, stopped = ({n: mapped(float, b) for n, b in held.items()} for _ in range(3))
+    trial.step(stopped, 2, lr=0.0)
+    if bits(stopped["w"]) != bits(held["w"]):
+        yield f"{trial.op.name} moves w where lr is 0: every step must be multiplied by the schedule's lr"
+    trial.step(clipped, 2, factor=0.5)
+    trial.step(smaller, 2, size=0.5)
+    for name, b in clipped.items():
+        error = max(abs(x - y) for x, y in zip(numbers(b), numbers(smaller[name])))
+        if not error <= TOLERANCE * max(map(abs, numbers(b))):
+            yield f"{trial.op.name} makes another {name} by factor 0.5 than by half the gradient: multiply grad by it"
+    fresh = trial.start("d")
+    before = bits(fresh["w"])
+    trial.step(fresh, 0, size=0.0, decay=False)
+    if bits(fresh["w"]) != before:
+        yield f"{trial.op.name} moves w without a gradient, though attributes(decay=False) says not to shrink it"
+
+
+def moves_every_parameter(trial: Trial) -> Iterator[str]:
+    """In a training's plan each parameter moves, matrix or vector, and stays finite."""
+    update = trial.training()
+    update.allocate()
+    update.model.initialise(Random("weights"))
+    before = {p.name: numbers(p.data) for p in update.trained}
+    for step in range(3):
+        for p in update.trained:
+            assert p.grad is not None
+            write(p.grad.data, numbers(drawn(p.shape, "f", Random(p.name + str(step)))))
+        update(trial.optimizer.lr, step)
+    for p in update.trained:
+        kind, now = "matrix" if len(p.shape) > 1 else "vector", numbers(p.data)
+        if not all(map(isfinite, now)):
+            yield f"{trial.op.name} makes numbers of a {kind} of shape {show_shape(p.shape)} infinite or NaN"
+        elif now == before[p.name]:
+            yield f"{trial.op.name} doesn't move a {kind} of shape {show_shape(p.shape)}"
+
+
+RULES: tuple[Any, ...] = (
+    moves_every_parameter,
+    follows_its_inputs,
+    twenty_steps_are_right,
+    state_is_all_there_is,
+    nothing_moves_by_nan,
+)

@@ -57,9 +57,9 @@ class Report:
         return not any(r.state == "failed" for r in self.results)
 
     def __str__(self) -> str:
-        failed = sum(r.state == "failed" for r in self.results)
-        passed = sum(r.state == "passed" for r in self.results)
+        failed, passed, skipped = (sum(r.state == s for r in self.results) for s in ("failed", "passed", "skipped"))
         what = f"{failed} of {failed + passed} checks failed" if failed else f"{passed} checks passed"
+        what += f", {skipped} skipped" if skipped else ""
         lines = [f"{self.title}: {what}"]
         width = max((len(r.component) for r in self.results), default=0)
         for component, results in groupby(self.results, lambda r: r.component):

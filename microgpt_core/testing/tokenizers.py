@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.testing.other_process import ask
-from microgpt_core.testing.report import Check, checks
+from microgpt_core.testing.report import Check, checks, place
 
 SCALARS = "".join(map(chr, (*range(0x01, 0xD800, 97), *range(0xE000, 0x110000, 1499))))  # all but the surrogates
 TEXTS = {
     "no text": "",
-    "ASCII": "".join(map(chr, range(128))),
     "words": "The quick brown fox, aged 42, doesn't jump  over\tthe lazy dog.\r\n\n Émile naïvely said: señor!\n",
+    "ASCII": "".join(map(chr, range(128))),
     "emoji": "👩‍👩‍👧‍👦 🇫🇷 ❤️ 👋🏽 e\u0301 \u200d \ufeff",
     "scripts": "Привет, 世界! שלום עולם नमस्ते 한국어 ﷽",
     "scalar values": SCALARS,
     "a long text": "abracadabra " * 1500,
 }
+METHODS = ("train", "encode", "decode", "to_dict", "from_dict")
+Tries: TypeAlias = dict[str, Callable[[], object]]  # what is tried, as it is told, and how
 STRANGE = ("\U0001f9ff", "\ud800", "ok \udfff", "\x00", "ª")  # not all of these are in the texts
 
 
@@ -42,9 +45,21 @@ def tokenizer_checks(tokenizer: Tokenizer, component: str = "") -> list[Check]:
     """The checks of a tokenizer that nothing has trained yet."""
 
     def make() -> Trained:
-        return Trained(tokenizer, deepcopy(tokenizer).train(TEXTS.values()))
+        trained: object = deepcopy(tokenizer).train(TEXTS.values())
+        if not isinstance(trained, Tokenizer):
+            raise TypeError(f"train returns {trained!r:.60}, expected the tokenizer: return self")
+        return Trained(tokenizer, trained)
 
-    return checks(component or f"tokenizer {tokenizer.name}", RULES, make)
+    label, own = component or f"tokenizer {tokenizer.name}", written_methods(type(tokenizer))
+    if missing := [name for name in METHODS if name not in own]:
+        return [Check(label, "has_its_methods", lambda: [f"it has no {', no '.join(missing)}"])]
+    return checks(label, RULES, make)
+
+
+def written_methods(cls: type[Tokenizer]) -> set[str]:
+    """The names that a class and its bases define before `Tokenizer` leaves them open."""
+    mro = cls.__mro__
+    return {name for base in mro[: mro.index(Tokenizer)] for name in vars(base)}
 
 
 def text_comes_back(trained: Trained) -> Iterator[str]:
@@ -52,8 +67,12 @@ def text_comes_back(trained: Trained) -> Iterator[str]:
     for what, text in TEXTS.items():
         found = trained.tokenizer.decode(trained.tokenizer.encode(text))
         if found != text:
-            at = next((i for i, (a, b) in enumerate(zip(found, text)) if a != b), min(len(found), len(text)))
+            at = first_difference(found, text)
             yield f"{what} comes back changed: at {at}, {text[at : at + 5]!r} has become {found[at : at + 5]!r}"
+
+
+def first_difference(a: Sequence[object], b: Sequence[object]) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
 
 
 def ids_are_in_range(trained: Trained) -> Iterator[str]:
@@ -84,8 +103,13 @@ def bytes_join_to_the_text(trained: Trained) -> Iterator[str]:
     tokenizer = trained.tokenizer
     for what, text in TEXTS.items():
         ids = tokenizer.encode(text)
-        if b"".join(map(tokenizer.decode_bytes, ids)) != tokenizer.decode(ids).encode():
-            yield f"{what}: decode_bytes of its ids, joined, isn't what decode gives; it needs a method of its own"
+        joined, whole = b"".join(map(tokenizer.decode_bytes, ids)), tokenizer.decode(ids).encode()
+        if joined != whole:
+            at = first_difference(joined, whole)
+            seen = f"at byte {at}, {joined[at : at + 5]!r} is not {whole[at : at + 5]!r}"
+            why = "a model writes id by id, and what is written stays: each id has its bytes, decode is these in order"
+            yield f"{what}: decode_bytes of its ids, joined, isn't what decode gives: {seen}; {why}"
+            return  # the other texts would say it again
 
 
 def a_saved_one_is_the_same(trained: Trained) -> Iterator[str]:
@@ -118,21 +142,31 @@ def learned(tokenizer: Tokenizer) -> Any:
 
 
 def refuses_by_value_error(trained: Trained) -> Iterator[str]:
-    """What can't be encoded, decoded or restored raises ValueError (DataError, CheckpointError), nothing else."""
+    """What can't be encoded, decoded or restored raises ValueError (DataError, CheckpointError), nothing else.
+
+    Some tokenizers can encode everything; none can decode an id that it doesn't have, or be restored from nothing.
+    """
     tokenizer, outside = trained.tokenizer, trained.tokenizer.vocab_size
-    tries: list[tuple[str, Callable[[], object]]] = [
-        *((f"encode({text!r})", lambda text=text: tokenizer.encode(text)) for text in STRANGE),
-        (f"decode([{outside}])", lambda: tokenizer.decode([outside])),
-        ("decode([-1])", lambda: tokenizer.decode([-1])),
-        ("from_dict({})", lambda: type(tokenizer).from_dict({})),
-    ]
-    for what, attempt in tries:
+    perhaps: Tries = {f"encode({text!r})": partial(tokenizer.encode, text) for text in STRANGE}
+    never: Tries = {
+        f"decode([{outside}])": lambda: tokenizer.decode([outside]),
+        "decode([-1])": lambda: tokenizer.decode([-1]),
+        "from_dict({})": lambda: type(tokenizer).from_dict({}),
+    }
+    places = set()  # a line that fails is told once
+    for what, attempt in (perhaps | never).items():
         try:
-            attempt()
+            given = attempt()
         except ValueError:
             continue
         except Exception as error:  # noqa: BLE001 - whatever an author's tokenizer raises
-            yield f"{what} raises {type(error).__name__} ({error}), expected DataError or another ValueError"
+            if (where := place(error)) not in places:
+                found = f"{type(error).__name__} ({error})"
+                yield f"{what} raises {found}, expected DataError or another ValueError {where}"
+            places.add(where)
+        else:
+            if what in never:
+                yield f"{what} gives {given!r}, expected DataError or another ValueError"
 
 
 RULES = (

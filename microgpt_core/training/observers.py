@@ -13,10 +13,13 @@ logger = logging.getLogger(__name__)
 
 
 class Observers:
-    """The analyzers of a training, by the names that their reports and warnings have."""
+    """The analyzers of a training, by the names that their reports have.
 
-    def __init__(self, analyzers: Mapping[str, Analyzer]) -> None:
-        self._working = dict(analyzers)
+    `origins` says of some where they come from and what to do should they fail.
+    """
+
+    def __init__(self, analyzers: Mapping[str, Analyzer], origins: Mapping[str, str] | None = None) -> None:
+        self._working, self._origins = dict(analyzers), origins or {}
 
     @property
     def watch(self) -> Sequence[str]:
@@ -29,7 +32,7 @@ class Observers:
             seen = {s: x for s, x in values.items() if any(fnmatchcase(s, pattern) for pattern in analyzer.watch)}
             try:
                 analyzer.observe(step, seen)
-            except Exception as error:  # noqa: BLE001 - a stranger's code, and training goes on without it
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; training goes on without it
                 self._disable(name, f"at step {step}", error)
 
     def reports(self) -> dict[str, Mapping[str, Any]]:
@@ -38,11 +41,12 @@ class Observers:
         for name, analyzer in list(self._working.items()):
             try:
                 found[name] = analyzer.report()
-            except Exception as error:  # noqa: BLE001
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 self._disable(name, "in its report", error)
         return found
 
-    def _disable(self, name: str, when: str, error: Exception) -> None:
+    def _disable(self, name: str, when: str, error: BaseException) -> None:
         del self._working[name]
         what = f"{type(error).__name__}: {error}"
-        logger.warning("analyzer %s failed %s and is left out from now on: %s", name, when, what)
+        origin = f" ({self._origins[name]})" if name in self._origins else ""
+        logger.warning("analyzer %s failed %s and is left out from now on: %s%s", name, when, what, origin)

@@ -52,8 +52,8 @@ class Trainer:
     """Trains a model in place. With a `folder` it keeps metrics and checkpoints there.
 
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
-    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on. Where `interrupted`
-    says so, training ends after the step that is being made, with a checkpoint of it.
+    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on; `origins` says where
+    they come from. Where `interrupted` says so, training ends after the step that is being made, with a checkpoint.
 
     Raises NonFiniteError, naming the first tensor that isn't finite: a step whose loss or gradients aren't
     changes no weight, and no checkpoint ever holds infinity or NaN.
@@ -76,12 +76,13 @@ class Trainer:
         saved: dict[str, Any] | None = None,
         about: dict[str, str] | None = None,
         analyzers: Mapping[str, Analyzer] | None = None,
+        origins: Mapping[str, str] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about, self.interrupted = on_step, saved or {}, about or {}, interrupted
-        self.observers = Observers(analyzers or {})
+        self.observers = Observers(analyzers or {}, origins)
         self.loss = BatchLoss(
             model,
             settings.label_smoothing,

@@ -3,7 +3,7 @@
 from math import inf
 
 from microgpt_core import ops
-from microgpt_core.components import Buffer, Op, Optimizer
+from microgpt_core.components import Buffer, Op, Optimizer, Shape
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.region import allocate_together
@@ -36,10 +36,9 @@ class Update:
         self.state: dict[str, Tensor] = {}  # "<parameter>.m" -> buffer
         for p in self.trained:
             for name, like in optimizer.state.items():
-                if like != "like w":
-                    raise ConfigurationError(f"optimizer state {name}: {like!r} is unknown; allowed: 'like w'")
+                shape = state_shape(name, like, p.shape)
                 self.state[f"{p.name}.{name}"] = Tensor(
-                    Value(p.shape, p.value.format, name=f"{p.name}.{name}", persistent=True)
+                    Value(shape, p.value.format, name=f"{p.name}.{name}", persistent=True)
                 )
         self.plan = Captured(self.step, kernels)
 
@@ -67,3 +66,11 @@ class Update:
 
     def __call__(self, lr: float, step: int) -> float:
         return self.plan(*self.inputs(lr, step)).item()  # type: ignore[no-any-return]
+
+
+def state_shape(name: str, like: str, w: Shape) -> Shape:
+    """The shape of a parameter's state. A vector is a matrix of one row."""
+    shapes = {"like w": w, "rows of w": w[:-1] or (1,), "columns of w": w[-1:]}
+    if like not in shapes:
+        raise ConfigurationError(f"optimizer state {name}: {like!r} is unknown; allowed: {', '.join(shapes)}")
+    return shapes[like]

@@ -80,8 +80,10 @@ def test_one_that_fails_is_told_once_and_left_out(caplog: pytest.LogCaptureFixtu
         found = run("writes", "largest", "silent").analysis
     told = [record.getMessage() for record in caplog.records if "analyzer" in record.getMessage()]
     assert told == [
-        "analyzer pack/writes failed at step 1 and is left out from now on: TypeError: cannot modify read-only memory",
-        "analyzer pack/silent failed in its report and is left out from now on: OSError: no paper",
+        "analyzer pack/writes failed at step 1 and is left out from now on: TypeError: cannot modify read-only memory"
+        " (pack.py; correct the file)",
+        "analyzer pack/silent failed in its report and is left out from now on: OSError: no paper"
+        " (pack.py; correct the file)",
     ]
     assert set(found) == {"pack/largest"}
 

@@ -296,7 +296,9 @@ def test_two_packs_with_a_name_must_be_told_apart(install) -> None:
     assert registry.names("tokenizers") == ["char", "one/bpe", "two/bpe"]
     with pytest.raises(ConfigurationError) as caught:
         registry.get("tokenizers", "bpe")
-    assert "write which: one/bpe (microgpt-one 1.0), two/bpe (microgpt-two 1.0)" in str(caught.value)
+    one, two = registry.packs[1:]
+    choices = f"one/bpe (microgpt-one 1.0, {one.file}), two/bpe (microgpt-two 1.0, {two.file})"
+    assert f"write which: {choices}; or leave one out: --no-plugin two" in str(caught.value)
     assert registry.find("tokenizers", "two/bpe")[0].distribution == "microgpt-two"
     assert registry.full_name("tokenizers", "two/bpe") == "two/bpe"
 
@@ -319,8 +321,8 @@ def test_no_pack_is_called_core(install, caplog: pytest.LogCaptureFixture) -> No
 
 
 TORN = {
-    "entry_points.txt": "[microgpt.plugins.v1]\nno equals sign\n",
-    "METADATA": b"Name: \xff\xfe\nVersion: 1.0\n",
+    "entry_points.txt": (b"[microgpt.plugins.v1]\nno equals sign\n", "microgpt-torn", "upgrade microgpt-torn"),
+    "METADATA": (b"Name: \xff\xfe\nVersion: 1.0\n", "a distribution", "delete what is left of it in SITE"),
 }
 
 
@@ -329,12 +331,12 @@ def test_broken_metadata_is_a_warning(name: str, install, tmp_path: Path, caplog
     install("good", GOOD)
     install("torn", HOOK)
     (file,) = (tmp_path / "site").glob(f"microgpt_torn-*/{name}")
-    torn = TORN[name]
-    file.write_bytes(torn.encode() if isinstance(torn, str) else torn)
+    torn, title, fix = TORN[name]
+    file.write_bytes(torn)
     assert load(core()).names("tokenizers") == ["char", "reverse"]
     (warning,) = caplog.messages
-    assert warning.startswith(f"the metadata of {'microgpt-torn' if name != 'METADATA' else 'a distribution'} in ")
-    assert warning.endswith("; reinstall it")
+    assert warning.startswith(f"the metadata of {title} in ")
+    assert warning.replace(str(tmp_path / "site"), "SITE").rstrip("/\\").endswith(fix)
 
 
 API = "it is made for version {} of the plugin API, microgpt-core 0.1.0 has version 1; try: microgpt plugins install "

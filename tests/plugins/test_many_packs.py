@@ -1,6 +1,5 @@
 """Fifty broken packs installed: everything else works, and each is told with its version and the command that helps."""
 
-import importlib.util
 import json
 import os
 import re
@@ -8,13 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import many_packs
 import pytest
-
-spec = importlib.util.spec_from_file_location("many_packs", Path(__file__).with_name("many_packs.py"))
-assert spec is not None
-assert spec.loader is not None
-many_packs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(many_packs)
 
 KINDS = list(many_packs.BROKEN)
 WARNS = [kind for kind in KINDS if kind != "missing class"]  # that one is found when it is used

@@ -212,7 +212,7 @@ BUGS = [
     (Boasting, "sets_when_told", "sets names d_c, which mul.backward doesn't have"),
     (Wasteful, "allocates_nothing", "forward takes 1,04"),
     (Hoarding, "allocates_nothing", "every call of forward keeps "),
-    (Rough, "agrees_with_reference", "of the largest of them, allowed 1e-06 (out["),
+    (Rough, "agrees_with_reference", "of the largest of its row, allowed 1e-06 (out["),
     (Scaled, "agrees_with_reference", "d_b is 1.10 times too large everywhere (d_b["),
     (Failing, "agrees_with_reference", "RuntimeError: error -7"),
     (

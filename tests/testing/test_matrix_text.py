@@ -125,17 +125,49 @@ class Growing(Bytes):
         return bytes(self.known[i] for i in ids if i != self.bos).decode("utf-8", "replace")
 
 
+class Returnless(Bytes):
+    def train(self, texts):
+        super().train(texts)
+
+
+class Wrapping(Bytes):
+    """-1 is the last id, as in a list."""
+
+    def decode_bytes(self, token):
+        return super().decode_bytes(token % self.vocab_size)
+
+
+class Backwards(Bytes):
+    """What is read from the end can't be written from the start."""
+
+    def encode(self, text):
+        return super().encode(text)[::-1]
+
+    def decode(self, ids):
+        return super().decode(ids[::-1])
+
+
+class Forgiving(Bytes):
+    @classmethod
+    def from_dict(cls, state):
+        return super().from_dict({"known": []} | state)
+
+
 TOKENIZERS = [
+    (Returnless, "text_comes_back", "TypeError: train returns None, expected the tokenizer: return self"),
     (Lower, "text_comes_back", "ASCII comes back changed: at 65, 'ABCDE' has become 'abcde'"),
     (Beyond, "ids_are_in_range", "allowed: integers from 0 to "),
     (Framed, "ids_are_in_range", ") among its ids, which stands between documents only"),
     (Talking, "bos_says_nothing", ") decodes to text; it stands for nothing"),
     (Broken, "bytes_join_to_the_text", "words: decode_bytes of its ids, joined, isn't what decode gives"),
+    (Backwards, "bytes_join_to_the_text", "gives: at byte 0, b'\\n!ro\\xb1' is not b'The q'; a model writes id by id"),
     (Reordered, "a_saved_one_is_the_same", "from_dict(to_dict()) encodes or decodes ASCII in another way"),
     (Nameless, "a_saved_one_is_the_same", "to_dict: `use` is 'utf8', by which nobody would find 'bytes'"),
     (Unordered, "same_in_every_process", "in two processes it learns two vocabularies"),
     (Crashing, "refuses_by_value_error", "encode('\U0001f9ff') raises KeyError ("),
     (Growing, "refuses_by_value_error", "raises IndexError (list index out of range), expected DataError"),
+    (Wrapping, "refuses_by_value_error", ") gives '\\x00', expected DataError or another ValueError"),
+    (Forgiving, "refuses_by_value_error", "from_dict({}) gives Forgiving("),
 ]
 
 
@@ -143,6 +175,14 @@ TOKENIZERS = [
 def test_a_tokenizer_s_bug_is_found(failures, broken, check, said) -> None:
     (chosen,) = [c for c in tokenizer_checks(broken()) if c.name == check]
     assert any(said in note for note in failures([chosen])[check])
+
+
+def test_methods_that_are_missing_are_named(failures) -> None:
+    class Half(Tokenizer):
+        name = "half"
+        train, encode, to_dict = Bytes.train, Bytes.encode, Bytes.to_dict
+
+    assert failures(tokenizer_checks(Half())) == {"has_its_methods": ["it has no decode, no from_dict"]}
 
 
 def test_every_check_of_tokenizers_has_its_bug_and_lets_what_is_right_pass(failures) -> None:

@@ -2,11 +2,11 @@
 
 import gc
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite, sqrt
 
 import pytest
 
-from microgpt_core.components import Analyzer, Op, Optimizer, Schedule, flat, write
+from microgpt_core.components import Analyzer, Op, Optimizer, Schedule, flat, rows, write
 from microgpt_core.models.parts.part import Parameter
 from microgpt_core.ops import OPS
 from microgpt_core.testing.analyzers import analyzer_checks
@@ -84,16 +84,73 @@ class Counting(HeavyBall):
         super().move(w, grad, lr / self.t, m)
 
 
+class FirstSeen(HeavyBall):
+    """It measures gradients by the largest that it saw at first, which a resumed training doesn't know."""
+
+    def move(self, w, grad, lr, m):
+        self.scale = getattr(self, "scale", None) or max(map(abs, flat(w)))
+        super().move(w, grad, lr / self.scale, m)
+
+
 class Unclipped(HeavyBall):
     def forward(self, w, grad, factor, lr, step, m):
         self.move(w, [factor[0] * g for g in flat(grad)], lr[0], m)
 
 
+class MatrixOnly(HeavyBall):
+    """What is no matrix it leaves alone."""
+
+    def forward(self, w, grad, factor, lr, step, m):
+        if len(w.shape) > 1:
+            super().forward(w, grad, factor, lr, step, m)
+
+
+class OffByOne(HeavyBall):
+    """Bias correction that counts steps from 1."""
+
+    def move(self, w, grad, lr, m):
+        super().move(w, grad, lr / (1.0 - 0.9**self.at) if self.at else inf, m)
+
+    def forward(self, w, grad, factor, lr, step, m):
+        self.at = step[0]
+        super().forward(w, grad, factor, lr, step, m)
+
+
+class OwnRate(HeavyBall):
+    """Weight decay that isn't multiplied by the learning rate."""
+
+    def move(self, w, grad, lr, m):
+        super().move(w, grad, lr, m)
+        write(w, [0.999 * p for p in flat(w)])
+
+
+class Overlooking(HeavyBall):
+    """It reads factor to know when to stop, and multiplies nothing by it."""
+
+    def forward(self, w, grad, factor, lr, step, m):
+        if isfinite(factor[0]):
+            self.move(w, flat(grad), lr[0], m)
+
+
+class Shrinking(HeavyBall):
+    """It decays also what attributes(decay=False) says not to."""
+
+    def move(self, w, grad, lr, m):
+        super().move(w, grad, lr, m)
+        write(w, [p - lr * 0.1 * p for p in flat(w)])
+
+
 OPTIMIZERS = [
+    (MatrixOnly, "moves_every_parameter", "matrix_only doesn't move a vector of shape (5,)"),
+    (OffByOne, "moves_every_parameter", "off_by_one makes numbers of a matrix of shape (3, 5) infinite or NaN"),
+    (OwnRate, "follows_its_inputs", "own_rate moves w where lr is 0"),
+    (Overlooking, "follows_its_inputs", "overlooking makes another w by factor 0.5 than by half the gradient"),
+    (Shrinking, "follows_its_inputs", "shrinking moves w without a gradient"),
     (Uphill, "twenty_steps_are_right", "after 20 steps by the model a parameter is "),
     (Coarse, "twenty_steps_are_right", "after 20 steps in float32 a parameter is "),
     (Idle, "twenty_steps_are_right", "20 steps of idle move nothing"),
     (Counting, "state_is_all_there_is", "w goes on differently from a checkpoint: counting keeps something outside"),
+    (FirstSeen, "state_is_all_there_is", "w goes on differently from a checkpoint: first_seen keeps something outside"),
     (Unclipped, "nothing_moves_by_nan", "unclipped changes w and m where factor is nan; it must do nothing"),
 ]
 
@@ -107,6 +164,76 @@ def test_every_check_of_optimizers_has_its_bug_and_lets_what_is_right_pass(failu
     checks = optimizer_checks(Momentum(), HeavyBall(), by_hand)
     assert {check for _, check, _ in OPTIMIZERS} == {check.name for check in checks}
     assert failures(checks) == {}
+
+
+@dataclass
+class Factored(Optimizer):
+    """Adafactor's mean squares: one for each row, one for each column."""
+
+    name = "factored"
+    update = "factored"
+    state = {"r": "rows of w", "c": "columns of w"}
+
+
+class Adafactor(Op):
+    """v[i][j] = r[i] c[j] / mean(r), w <- w - lr g / sqrt(v): the control."""
+
+    mutates = ("w", "r", "c")
+
+    def shapes(self, w, grad, factor, lr, step, r, c):
+        self.expect("grad", grad, w)
+        self.expect("r", r, w[:-1] or (1,))
+        self.expect("c", c, w[-1:])
+        return {}
+
+    def forward(self, w, grad, factor, lr, step, r, c):
+        if not isfinite(factor[0]):
+            return
+        g = [[factor[0] * x for x in row] for row in rows(grad).tolist()]
+        squares = [[x * x for x in row] for row in g]
+        write(r, [0.9 * a + 0.1 * sum(row) / len(row) for a, row in zip(flat(r), squares)])
+        write(c, [0.9 * a + 0.1 * sum(column) / len(column) for a, column in zip(flat(c), zip(*squares))])
+        write(w, [p - lr[0] * move for p, move in zip(flat(w), self.moves(g, flat(r).tolist(), flat(c).tolist()))])
+
+    def moves(self, g, r, c):
+        mean = sum(r) / len(r) + 1e-30
+        return [x / sqrt(a * b / mean + 1e-30) for row, a in zip(g, r) for x, b in zip(row, c)]
+
+
+class Transposed(Adafactor):
+    """Rows for columns, which is seen where there are more of one than of the other."""
+
+    def shapes(self, w, grad, factor, lr, step, r, c):
+        self.expect("r", r, w[-1:])
+        self.expect("c", c, w[:-1] or (1,))
+        return {}
+
+
+class Unfactored(Adafactor):
+    """It keeps the column means where nobody saves them."""
+
+    def moves(self, g, r, c):
+        self.kept = getattr(self, "kept", None) or c
+        return super().moves(g, r, self.kept)
+
+
+@pytest.mark.parametrize(
+    ("op", "check"),
+    [(Adafactor, None), (Transposed, "moves_every_parameter"), (Unfactored, "state_is_all_there_is")],
+)
+def test_a_state_of_rows_and_columns(failures, op, check) -> None:
+    found = failures(optimizer_checks(Factored(), op()))
+    assert check in found if check else found == {}
+
+
+@dataclass
+class Diagonal(Momentum):
+    state = {"m": "diagonal of w"}
+
+
+def test_a_state_that_training_would_refuse_is_refused(failures) -> None:
+    found = failures(optimizer_checks(Diagonal(), HeavyBall()))
+    assert {notes[0].split(" optimizer state")[0] for notes in found.values()} == {"ConfigurationError:"}
 
 
 def test_an_op_that_is_no_update_is_said_so(failures) -> None:
@@ -188,6 +315,10 @@ class Misspelt(Largest):
     watch = ("blok.*",)
 
 
+class Spelled(Largest):
+    watch = "block.*"  # no comma: a text, not a tuple
+
+
 class Writing(Largest):
     def observe(self, step, values):
         flat(values["block.0"])[0] = 1.0
@@ -202,6 +333,23 @@ class Reaching(Largest):
                 flat(x.data)[0] += 1e-3
 
 
+class Keeping(Largest):
+    """It computes when it reports; the buffers hold the last step's numbers then."""
+
+    def observe(self, step, values):
+        self.seen.append(values)
+
+    def report(self):
+        return {"largest": [{scope: max(flat(x)) for scope, x in values.items()} for values in self.seen]}
+
+
+class Counting(Keeping):
+    """The same, and NaN makes it fail."""
+
+    def report(self):
+        return {"largest": [{scope: int(max(flat(x))) for scope, x in values.items()} for values in self.seen]}
+
+
 class Rambling(Largest):
     def report(self):
         return "the largest was large"
@@ -212,17 +360,26 @@ class Tupled(Largest):
         return {"largest": {("block", 0): 1.0}}
 
 
+class Handing(Keeping):
+    def report(self):
+        return {"largest": self.seen}
+
+
 ANALYZERS = [
     (Blind, "observes", "it sees nothing: no scope of a GPT matches watch = ()"),
     (Misspelt, "observes", "unknown scope to watch 'blok.*'"),
+    (Spelled, "observes", "watch is the text 'block.*'; expected a tuple: watch = ('block.*',)"),
     (
         Writing,
         "observes",
         "observe fails at step 1: TypeError: cannot modify read-only memory test_matrix_",
     ),
     (Reaching, "changes_no_bit", "training changes: the loss of step 2 is "),
+    (Keeping, "keeps_no_buffer", "it keeps a buffer after observe has returned"),
+    (Counting, "keeps_no_buffer", "it keeps a buffer after observe has returned"),
     (Rambling, "reports", "report() returns 'the largest was large'; expected a mapping of titles to tables"),
     (Tupled, "reports", "TypeError: keys must be str"),
+    (Handing, "reports", "TypeError: Object of type memoryview is not JSON serializable"),
 ]
 
 

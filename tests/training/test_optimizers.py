@@ -140,6 +140,6 @@ def test_an_unknown_update_op_or_state_is_refused(tiny) -> None:
     with pytest.raises(UnknownNameError, match="unknown update op 'sign_update'"):
         Update(tiny().model(), Sign())
     rows = Sign()
-    rows.state = {"m": "rows of w"}
-    with pytest.raises(ConfigurationError, match="'rows of w' is unknown; allowed: 'like w'"):
+    rows.state = {"m": "row of w"}
+    with pytest.raises(ConfigurationError, match="'row of w' is unknown; allowed: like w, rows of w, columns of w"):
         Update(tiny().model(), rows, op=SignUpdate())
