@@ -1,4 +1,4 @@
-"""What tests share: data sets that the project doesn't contain, and a watch over what the interpreter is asked to do."""
+"""What tests share: data sets that the project doesn't contain, and a watch over what the interpreter does."""
 
 import os
 import sys

@@ -173,7 +173,10 @@ def compare_runs(runs: tuple[str, ...], as_json: bool) -> None:
     """Compare runs: what differs in settings, text, code and versions, and what came of it."""
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more; the names of all: microgpt runs list")
-    found = compare([find_run(run) for run in runs])
+    folders = [find_run(run) for run in runs]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise click.UsageError(f"expected different runs, found the same one twice: {', '.join(map(str, folders))}")
+    found = compare(folders)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return

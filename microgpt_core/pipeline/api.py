@@ -114,8 +114,9 @@ def resume(
     with Signals() as signals:
         registry, place = load_plugins(builtin, plugins), find_run(str(folder))
         settings = settings_of(place, registry, overrides)
-        if (place / "checkpoints").is_dir():
-            remove_stale(place / "checkpoints")
+        for folder in (place, place / "checkpoints"):
+            if folder.is_dir():
+                remove_stale(folder)
         made = Run(settings, registry, place, reporter or Reporter(), newest_checkpoint(place), signals)
         if made.saved is not None and made.state().get("data") != made.data_digest:
             raise DataError(
@@ -245,8 +246,9 @@ def export(
     Without `output` it stands in the current folder, under the run's name. Raises UnknownNameError for a format that
     isn't there, ConfigurationError for a model that it can't hold, and where a file is there already without `force`.
     """
-    form = find_format(load_plugins(builtin, plugins), format)
-    trained = model if isinstance(model, LanguageModel) else load(model, plugins)
+    registry = load_plugins(builtin, plugins)
+    form = find_format(registry, format)
+    trained = model if isinstance(model, LanguageModel) else load_from(registry, model)
     if output is None:
         output = f"{'model' if isinstance(model, LanguageModel) else name_of(model)}{form.suffix}"
     write_as(form, trained.model, trained.tokenizer, Path(output), force)

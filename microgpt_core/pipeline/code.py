@@ -14,7 +14,7 @@ ASIDE = ("cli", "testing")  # folders of the core that compute nothing
 
 
 def used_packs(run: Run) -> list[Pack]:
-    """The packs with a component that a run has asked for, or a kernel for one of its backends, which it may ask for."""
+    """The packs with a component that a run has asked for, or a kernel that it may ask for on one of its backends."""
     backends, used = {backend.name for backend in run.kernels.backends}, run.registry.used
     for pack in run.registry.packs:
         kernels = pack.components.get("kernels", {})

@@ -3,6 +3,7 @@
 It says what types and names can say; what only holds between values (`n_embd` by `n_head`) the reader says.
 """
 
+import logging
 import re
 from typing import Any
 
@@ -13,8 +14,10 @@ from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Pipe
 from microgpt_core.pipeline.source import packaged
 from microgpt_core.pipeline.top_level import TYPES
 from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
 
+log = logging.getLogger(__name__)
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -49,7 +52,11 @@ def component(registry: Registry, section: str, kind: str) -> Schema:
         special = {"preset": {"enum": list(PRESETS), "description": "sizes of a known model. " + "; ".join(about)}}
     made, cases = dict[str, Schema](), list[Schema]()
     for name in registry.names(kind):
-        cls = registry.get(kind, name)
+        try:
+            cls = registry.get(kind, name)
+        except PluginError as error:  # its fields can't be known, and the others' can
+            log.warning("%s", error)
+            continue
         fields = [field for field in fields_of(cls) if field.name not in SUPPLIED.get(section, {})]
         made[name] = mapping(fields)
         for field, slot in getattr(cls, "slots", {}).items():

@@ -32,14 +32,15 @@ USES = {
     "schedules": "schedule=halving",
     "models": "model=bigram",
     "analyzers": "analyzers=[largest]",
-    "stages": "stages=[train, report]",
+    "formats": "export.format=lines stages=[train,export]",
+    "stages": "stages=[train,report]",
 }
 YAML = {
     "ops": "`model: {activation: NAME}`, or another field that is a slot",
     "kernels": "`backend: BACKEND`, or for one op `kernels: {OP: BACKEND}`",
     "backends": "`backend: NAME`, or several in order, `backend: [NAME, reference]`",
     "analyzers": "`analyzers: [NAME]`, or with its fields `analyzers: [{use: NAME, FIELD: VALUE}]`",
-    "formats": "nowhere",
+    "formats": "`export: {format: NAME}` with the stage `export`, and `microgpt export MODEL --format NAME`",
     "stages": "`stages: [train, NAME]`",
 }
 # What the components of a kind subclass; models lie above the loader, which can't check them.
@@ -141,9 +142,8 @@ def example(name: str) -> str:
 
 def use(kind: Kind) -> str:
     """The command that uses the example. The documentation's tests run it."""
-    if kind.name not in USES:
-        command = f"list {kind.name} --plugin ./{kind.name}.py"
-    else:
-        setting = f'"{USES[kind.name]}"' if "[" in USES[kind.name] else USES[kind.name]
-        command = f"run names --plugin ./{kind.name}.py --set {setting} --set train.max_steps=2"
-    return f"```console\n$ microgpt {command}\n...\n```\n"
+    given = [
+        f'"{setting}"' if "[" in setting else setting for setting in (*USES[kind.name].split(), "train.max_steps=2")
+    ]
+    settings = " ".join(f"--set {setting}" for setting in given)
+    return f"```console\n$ microgpt run names --plugin ./{kind.name}.py {settings}\n...\n```\n"

@@ -41,6 +41,13 @@ WITHOUT = {
     "show tokenizer char": True,
     "plan ./plain.yaml": True,
     "run ./plain.yaml": True,
+    "run ./plain.yaml --dry-run": True,
+    "check ./plain.yaml": True,
+    "init --data text.txt --name mine --force": False,
+    "export {model} --format json --output model.json --force": True,
+    "runs list": False,
+    "runs show {model}": True,
+    "runs compare {model} {other}": False,
     "generate {model} --num-samples 1 --max-new-tokens 1": True,
     "evaluate {model}": True,
     "evaluate {model} --text names.txt": True,
@@ -55,7 +62,9 @@ WORKS = ("output", LATE)  # what it brings, or would bring, is there
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, made before anything was broken."""
     folder = tmp_path_factory.mktemp("model") / "run"
-    mg.run("names", SHORT | {"model.n_embd": 4, "model.n_head": 1, "dataset.validation": 0.001}, output=folder)
+    small = SHORT | {"model.n_embd": 4, "model.n_head": 1, "dataset.validation": 0.001}
+    mg.run("names", small, output=folder)
+    mg.run("names", small, output=folder.with_name("other"))
     return folder
 
 
@@ -76,6 +85,7 @@ def i(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     used = f"dataset: lost{i}" if request.param == LATE else f"plugins: [microgpt-broken-{i:02}]"
     Path("names.txt").write_text("emma\n", encoding="utf-8")
+    Path("text.txt").write_text("one line and another\n" * 20, encoding="utf-8")
     Path("plain.yaml").write_text(PIPELINE, encoding="utf-8")
     Path("using.yaml").write_text(re.sub("dataset: .*", "", PIPELINE) + used, encoding="utf-8")
     yield i
@@ -84,7 +94,9 @@ def i(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def microgpt(command: str, i: int, model: Path, code: int = 0) -> Result:
-    words = [word.format(pack=f"broken-{i:02}", model=model) for word in command.split()]
+    words = [
+        word.format(pack=f"broken-{i:02}", model=model, other=model.with_name("other")) for word in command.split()
+    ]
     result = CliRunner().invoke(main, words, prog_name="microgpt")
     assert result.exit_code == code, result.output
     return result
@@ -118,10 +130,18 @@ def test_what_uses_it_says_what_to_do(command: str, i: int, model: Path) -> None
 
 
 @pytest.mark.parametrize("i", KINDS, indirect=True)
+def test_the_schema_has_the_others(i: int, model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It looks at the fields of every component, so it tells of what is found late, too."""
+    assert "flat" in microgpt("schema", i, model).stdout
+    (told,) = [message for message in caplog.messages if "broken" in message]
+    assert is_whole(told, i)
+
+
+@pytest.mark.parametrize("i", KINDS, indirect=True)
 def test_the_doctor_names_it(i: int, model: Path) -> None:
     found = json.loads(microgpt("doctor --json", i, model, code=KINDS[i] != LATE).stdout)
     assert [is_whole(line, i) for line in found["to fix"]] == ([] if KINDS[i] == LATE else [True])
 
 
 def test_no_command_is_left_out() -> None:
-    assert {command.split()[0] for command in (*WITHOUT, *USING)} >= set(COMMANDS) - {"doctor"}
+    assert {command.split()[0] for command in (*WITHOUT, *USING)} >= set(COMMANDS) - {"doctor", "schema"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import microgpt_core as mg
+from microgpt_core.plugins.pack import version_of
 from microgpt_core.training.loss import BatchLoss
 
 SETTINGS = {
@@ -59,8 +60,8 @@ def stopped_often(folder: Path, settings: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("backend", ["reference", "numpy"])
 def test_stopped_twenty_times(backend: str) -> None:
-    if backend == "numpy":
-        pytest.importorskip("microgpt_numpy", reason="the NumPy backend isn't installed; `tox -e packs` has it")
+    if backend == "numpy" and not version_of("microgpt-numpy"):
+        pytest.skip("the NumPy backend isn't installed; `tox -e packs` has it")
     settings = SETTINGS | {"backend": backend}
     whole = sums(mg.run("names", settings, output="whole").folder)
     assert sums(stopped_often(Path("stopped"), settings)) == whole
