@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from microgpt_core.pipeline.dry_run import dry_run as dry_run
     from microgpt_core.pipeline.reproduce import reproduce as reproduce
     from microgpt_core.pipeline.stage import stage as stage
-    from microgpt_core.plugins.selection import Without as Without
+    from microgpt_core.plugins.selection import AllowCode as AllowCode, Without as Without
     from microgpt_core.testing.gradients import check as check
     from microgpt_core.training.trainer import Trainer as Trainer
 
@@ -72,6 +72,7 @@ PUBLIC = {
     "export": "pipeline.api",
     "load": "pipeline.api",
     "plan": "pipeline.api",
+    "AllowCode": "plugins.selection",
     "Without": "plugins.selection",
     "reproduce": "pipeline.reproduce",
     "resume": "pipeline.api",

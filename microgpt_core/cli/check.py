@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from microgpt_core.cli.options import json_option, plugin_option, set_option
+from microgpt_core.cli.options import code_option, json_option, plugin_option, set_option
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.pipeline.check import about, check
 from microgpt_core.pipeline.problems import PipelineError
@@ -23,6 +23,7 @@ Examples:
 @click.argument("pipeline")
 @set_option
 @plugin_option
+@code_option
 @json_option
 def command(pipeline: str, overrides: tuple[str, ...], plugins: Plugins, as_json: bool) -> None:
     """Say what is wrong with PIPELINE, all of it at once, as `run` would. Its text is read too; nothing is written.

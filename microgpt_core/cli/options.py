@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from microgpt_core.plugins.selection import Without
+from microgpt_core.plugins.selection import AllowCode, Without
 
 
 def after_environment(ctx: click.Context, parameter: click.Parameter, typed: tuple[str, ...]) -> tuple[str, ...]:
@@ -40,3 +40,14 @@ def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, plugins=(*files, *map(Without, left_out)), **given)
 
     return with_plugins
+
+
+def code_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--allow-code`, below `plugin_option`, for what reads a pipeline."""
+
+    @click.option("--allow-code", is_flag=True, help="Run the Python files that `plugins:` in the pipeline names.")
+    @wraps(command)
+    def with_code(*args: Any, allow_code: bool, plugins: tuple[Any, ...], **given: Any) -> Any:
+        return command(*args, plugins=(*plugins, AllowCode()) if allow_code else plugins, **given)
+
+    return with_code

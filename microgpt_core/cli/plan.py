@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from microgpt_core.cli.options import json_option, plugin_option, set_option
+from microgpt_core.cli.options import code_option, json_option, plugin_option, set_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.plan import Plan, PlanCall
@@ -49,6 +49,7 @@ LATER_BLOCK = re.compile(r"(.*\.)?[1-9]\d*(\.|$)")  # block.1 and what is in it,
 @click.option("--scope", default="block.0", show_default=True, help="What --dot and --svg show.")
 @set_option
 @plugin_option
+@code_option
 @json_option
 def command(
     pipeline: str | None,

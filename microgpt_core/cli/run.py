@@ -2,13 +2,15 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from microgpt_core.cli.options import json_option, plugin_option, set_option
+from microgpt_core.cli.options import code_option, json_option, plugin_option, set_option
 from microgpt_core.cli.progress import ConsoleReporter, duration
-from microgpt_core.errors import DoesNotFitError
+from microgpt_core.errors import DoesNotFitError, StorageError
 from microgpt_core.pipeline import api
 from microgpt_core.pipeline.dry_run import DryRun, dry_run
 from microgpt_core.pipeline.machine import available_disk, available_memory, in_units
@@ -42,8 +44,13 @@ Examples:
     help="Train and write nothing; show every setting, the memory, disk and time that the run would take, and whether "
     "it would begin: exit code 0, 4 where it won't fit.",
 )  # fmt: skip
+@click.option(
+    "--profile", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write where the time goes to this file, for: python -m pstats FILE",
+)  # fmt: skip
 @set_option
 @plugin_option
+@code_option
 @json_option
 def command(
     pipeline: str | None,
@@ -52,6 +59,7 @@ def command(
     start: str | None,
     force: bool,
     dry: bool,
+    profile: Path | None,
     overrides: tuple[str, ...],
     plugins: Plugins,
     as_json: bool,
@@ -67,17 +75,39 @@ def command(
     if dry:
         rehearse(dry_run(str(pipeline), overrides, output=output, force=force, plugins=plugins), force, as_json)
         return
-    if resume:
-        run = api.resume(resume, overrides, force=force, plugins=plugins, reporter=reporter)
-    else:
-        assert pipeline is not None
-        run = api.run(pipeline, overrides, output=output, force=force, start=start, plugins=plugins, reporter=reporter)
+    with profiled(profile):
+        if resume:
+            run = api.resume(resume, overrides, force=force, plugins=plugins, reporter=reporter)
+        else:
+            run = api.run(
+                str(pipeline), overrides, output=output, force=force, start=start, plugins=plugins, reporter=reporter
+            )
     if as_json:
         result = vars(run.result) if run.result else None
         about = {"folder": str(run.folder), "result": result, "evaluation": run.evaluation, "samples": run.samples}
         click.echo(json.dumps(about, indent=2))
     else:
         reporter.headline(f"\nthe run is in {run.folder}; more like this: microgpt generate {run.folder}")
+
+
+@contextmanager
+def profiled(path: Path | None) -> Iterator[None]:
+    """Profile what is done in this block, also where it ends by an exception, and save that as a file."""
+    if path is None:
+        yield
+        return
+    from cProfile import Profile  # which the other commands do without
+
+    profile = Profile()
+    try:
+        with profile:
+            yield
+    finally:
+        try:
+            profile.dump_stats(path)
+        except OSError as error:
+            raise StorageError(f"can't write {path}: {error.strerror}", error.errno) from error
+        click.echo(f"the profile is in {path}; to look at it: python -m pstats {path}", err=True)
 
 
 def rehearse(found: DryRun, force: bool, as_json: bool) -> None:

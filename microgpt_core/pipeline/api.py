@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError
+from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, UnknownNameError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
@@ -28,6 +28,7 @@ from microgpt_core.pipeline.run_folder import (
 )
 from microgpt_core.pipeline.settings import Pipeline, to_dict
 from microgpt_core.pipeline.signals import Signals
+from microgpt_core.plugins.hints import install_command
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
@@ -230,7 +231,22 @@ def load_from(registry: Registry, model: str | Path) -> LanguageModel:
     path = Path(model)
     if path.is_file():
         return LanguageModel(*reader_of(registry, path).read(path, registry.get))
-    return LanguageModel.load(model_folder(find_run(str(model))), registry.get)
+    folder = model_folder(find_run(str(model)))
+    try:
+        return LanguageModel.load(folder, registry.get)
+    except UnknownNameError as error:
+        if not (missing := missing_packs(folder, registry)):
+            raise
+        raise ConfigurationError(f"{folder} was made with what isn't here: {'; '.join(missing)} ({error})") from error
+
+
+def missing_packs(folder: Path, registry: Registry) -> list[str]:
+    """The packs that a model was made with and that can't be used now, each with what would bring it."""
+    made_by = str(read_config(folder).get("about", {}).get("made by", ""))
+    here = {pack.label.partition(" ")[0] for pack in registry.packs if pack.state == "ok"}
+    absent = [label for label in made_by.split(", ") if label and label.partition(" ")[0] not in here]
+    fixes = (f"--plugin {x}" if x.endswith(".py") else install_command(x.partition(" ")[0]) for x in absent)
+    return [f"{label}: {fix}" for label, fix in zip(absent, fixes)]
 
 
 def export(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from microgpt_core.plugins.discovery import normal
-from microgpt_core.plugins.hints import install_command
+from microgpt_core.plugins.hints import install_command, quoted
 from microgpt_core.plugins.pack import Pack
 
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*?)\s*(?:>=\s*(\d+(?:\.\d+)*))?\s*")
@@ -12,8 +12,11 @@ REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*?)\s*(?:>=\s*(\d+(?:\.\
 
 def unmet(requirement: str, packs: Iterable[Pack]) -> str | None:
     """Why `microgpt-simd>=0.1` isn't met and what to do about it; None where it is met."""
-    if requirement.endswith(".py") or "/" in requirement or "\\" in requirement:
-        return f"{requirement!r} is a file, and a pipeline can't run code; name it on the command line: --plugin FILE"
+    if is_file(requirement):
+        return (
+            f"{requirement!r} is code, and a pipeline runs none unasked; name it on the command line: --plugin "
+            f"{quoted(requirement)}, or allow what the pipeline names: --allow-code"
+        )
     match = REQUIREMENT.fullmatch(requirement)
     if not match or normal(match[1]) == "microgpt":  # that distribution is somebody else's
         return f"expected a pack's distribution, such as microgpt-simd or microgpt-simd>=0.1, found {requirement!r}"
@@ -27,6 +30,11 @@ def unmet(requirement: str, packs: Iterable[Pack]) -> str | None:
         update = f'microgpt plugins install --upgrade "{requirement}"'
         return f"{name} {pack.version} is installed, {least} is needed: {update}"
     return None
+
+
+def is_file(requirement: str) -> bool:
+    """Whether it is no distribution but a file, `./mish.py`."""
+    return requirement.endswith(".py") or "/" in requirement or "\\" in requirement
 
 
 def numbers(version: str) -> list[int]:

@@ -58,8 +58,8 @@ def origin(registry: Registry, analyzer: str) -> str:
 
 
 def made_by(registry: Registry) -> str:
-    """The distributions whose components may be in a model, with their versions."""
-    return ", ".join(pack.label for pack in registry.packs if pack.state == "ok")
+    """The packs whose components may be in a model, with their versions."""
+    return ", ".join(pack.label for pack in registry.used)
 
 
 def update_op(pipeline: Pipeline, registry: Registry) -> Op:

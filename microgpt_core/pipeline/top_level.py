@@ -1,15 +1,18 @@
 """The keys of a pipeline that are no sections: their values, and whether the names in them are names of something."""
 
 import re
+from os.path import expanduser
 from typing import Any, get_type_hints
 
 from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
 from microgpt_core.pipeline.backends import is_kernel
-from microgpt_core.pipeline.requirement import unmet
+from microgpt_core.pipeline.requirement import is_file, unmet
 from microgpt_core.pipeline.schema import validate_all
 from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
 from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.pipeline.yaml_reader import Document, Location
+from microgpt_core.plugins.loader import add_file
+from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
 
 TYPES = {
@@ -27,11 +30,26 @@ def read_top_level(document: Document, registry: Registry) -> dict[str, Any]:
         document.problem(("name",), f"{top['name']!r} can't be a folder's name; use letters, digits, - and _")
     if top.get("seed", 0) < 0:
         document.problem(("seed",), f"found {top['seed']}, allowed: 0 or more")
-    for i, requirement in enumerate(top.get("plugins", [])):
-        if wrong := unmet(requirement, registry.packs):
-            document.problem(("plugins", i), wrong)
+    check_plugins(document, registry, top.get("plugins", []))
     check_names(document, registry, top)
     return top
+
+
+def check_plugins(document: Document, registry: Registry, plugins: list[str]) -> None:
+    """Note each requirement that isn't met. Where code is allowed, a file is run, and becomes its absolute path."""
+    for i, requirement in enumerate(plugins):
+        if registry.allows_code and is_file(requirement):
+            file = document.where(("plugins", i)).folder / expanduser(requirement)
+            plugins[i] = str(file.absolute())
+            try:
+                if plugins[i] not in [
+                    pack.distribution for pack in registry.packs
+                ]:  # it may be read before, as by a resume
+                    add_file(registry, plugins[i])
+            except PluginError as error:
+                document.problem(("plugins", i), str(error))
+        elif wrong := unmet(requirement, registry.packs):
+            document.problem(("plugins", i), wrong)
 
 
 def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> None:

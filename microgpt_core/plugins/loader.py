@@ -6,6 +6,7 @@ Nothing is kept here between calls, and nothing happens at import.
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 from microgpt_core import __version__
@@ -17,7 +18,7 @@ from microgpt_core.plugins.one_file import read_file
 from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, Pack, PluginError
 from microgpt_core.plugins.reader import module_file, read_pack
 from microgpt_core.plugins.registry import Registry
-from microgpt_core.plugins.selection import Plugins, Without, select
+from microgpt_core.plugins.selection import AllowCode, Plugins, select
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ def load(
 ) -> Registry:
     """The core's own plugin, every installed pack that may be imported, then one-file packs, in a registry.
 
-    `plugins` are the files, and a `Without` for each pack to leave out. An installed pack
+    `plugins` are the files, a `Without` for each pack to leave out, and `AllowCode()` to run files that pipelines name.
+    An installed pack
     that can't be used is logged and stays in `registry.packs` with its error; with `strict` (or
     MICROGPT_STRICT_PLUGINS=1) it raises PluginError, as a file that was named always does. Raises UnknownNameError
     for a NAME that isn't installed.
@@ -56,12 +58,18 @@ def load(
             raise PluginError(pack.failure) from pack.error
         if pack.failure:
             log.warning(pack.failure)
-    for file in named:
-        if not isinstance(file, Without):
-            registry.add(pack := read_file(file))
-            for notice in pack.notices:
-                log.warning(notice)
+    registry.allows_code = any(isinstance(given, AllowCode) for given in named)
+    for given in named:
+        if isinstance(given, str | Path):
+            add_file(registry, given)
     return registry
+
+
+def add_file(registry: Registry, file: str | Path) -> None:
+    """Run a Python file and take in what it defines. Raises PluginError."""
+    registry.add(pack := read_file(file))
+    for notice in pack.notices:
+        log.warning(notice)
 
 
 def take_in(registry: Registry, pack: Pack, point: Point, read: Reader, limit: float) -> None:

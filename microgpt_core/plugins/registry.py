@@ -38,6 +38,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.packs: list[Pack] = []  # also those that are disabled or failed
+        self.allows_code = False  # whether a pipeline may name Python files to run
         self._found: dict[str, dict[str, dict[str, Pack]]] = {kind: {} for kind in KINDS}  # kind -> name -> pack name
         self._imported: dict[tuple[str, str, str], Any] = {}
 

@@ -27,7 +27,13 @@ class Without:
     name: str
 
 
-Plugins: TypeAlias = Iterable[str | Path | Without]  # one-file packs to read, and installed ones to leave out
+@dataclass(frozen=True)
+class AllowCode:
+    """Among the `plugins` that a program asks for: run the Python files that a pipeline's `plugins:` names, too."""
+
+
+# One-file packs to read, installed ones to leave out, and whether a pipeline may name files.
+Plugins: TypeAlias = Iterable[str | Path | Without | AllowCode]
 
 
 @dataclass(frozen=True)

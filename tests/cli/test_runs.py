@@ -1,6 +1,7 @@
 """`run`, `plan`, `generate` and `evaluate`: what goes to stdout, what to stderr, and with which exit code."""
 
 import json
+import pstats
 from math import log
 from pathlib import Path
 
@@ -35,6 +36,17 @@ def test_run_prints_samples_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> 
     order = ["27 tokens; 4,192 parameters", "ln 27 = 3.296", "step 1/3", "step 3/3", "validation loss", "the run is in"]
     places = [result.stderr.index(text) for text in order]
     assert places == sorted(places)
+
+
+def test_a_profile_says_where_the_time_goes(tmp_path: Path) -> None:
+    file = tmp_path / "out.prof"
+    result = microgpt("run", "names", "-o", str(tmp_path / "r"), "--profile", str(file), *SHORT)
+    assert f"python -m pstats {file}" in result.stderr
+    names = {name for _, _, name in pstats.Stats(str(file)).stats}
+    assert {"train", "make_step", "generate"} <= names
+    nowhere = microgpt("run", "names", "-o", str(tmp_path / "s"), "--profile", str(tmp_path / "no" / "x"), *SHORT)
+    assert (nowhere.exit_code, "can't write" in nowhere.stderr) == (1, True)
+    assert (tmp_path / "s" / "samples.txt").is_file()  # the run isn't lost by it
 
 
 def test_run_json_is_all_that_stdout_has(tmp_path: Path) -> None:

@@ -177,6 +177,24 @@ def test_a_run_that_has_no_model_yet_says_so(tmp_path: Path) -> None:
         model_folder(run.folder)
 
 
+def test_a_model_names_the_pack_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("cubed.py").write_text(
+        "from microgpt_core import Unary\n\nclass Cubed(Unary):\n    name = 'cubed'\n"
+        "    def f(self, x): return x * x * x\n    def df(self, x): return 3.0 * x * x\n",
+        encoding="utf-8",
+    )
+    run = short(overrides={"model.activation": "cubed"}, plugins=["cubed.py"])
+    expected = r"was made with what isn't here: cubed\.py: --plugin cubed\.py \(unknown op 'cubed'"
+    with pytest.raises(ConfigurationError, match=expected):
+        mg.load(run.folder)
+    assert mg.load(run.folder, plugins=["cubed.py"]).generate("a", seed=1)
+    config = run.folder / "model" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace("cubed.py", "microgpt-cubed 1.0"), encoding="utf-8")
+    (run.folder / "model" / "manifest.json").unlink()
+    with pytest.raises(ConfigurationError, match=r"microgpt-cubed 1\.0: microgpt plugins install microgpt-cubed"):
+        mg.load(run.folder)
+
+
 def test_names_that_fit_no_run() -> None:
     with pytest.raises(ConfigurationError, match="there is no run in .* yet"):
         find_run("latest")

@@ -113,7 +113,7 @@ MISTAKES = [
     ("dataset: {use: names, validation: 0.9}", 1, 35, "dataset.validation:"),
     ("dataset: text", 1, 1, "'text' needs 'path'"),
     # plugins
-    ("plugins: [./mish.py]", 1, 11, "name it on the command line: --plugin FILE"),
+    ("plugins: [./mish.py]", 1, 11, "name it on the command line: --plugin ./mish.py"),
     ("plugins: [microgpt]", 1, 11, "expected a pack's distribution"),
     ("plugins: ['microgpt-simd>=0.1']", 1, 11, "install it with: microgpt plugins install "),
 ]  # fmt: skip

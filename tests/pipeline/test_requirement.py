@@ -38,8 +38,8 @@ def test_met(met: str) -> None:
         ("microgpt", "expected a pack's distribution"),
         ("microgpt-simd==0.1", "expected a pack's distribution"),
         ("", "expected a pack's distribution"),
-        ("mish.py", "--plugin FILE"),
-        ("packs/mish", "--plugin FILE"),
+        ("mish.py", "--plugin mish.py, or allow what the pipeline names: --allow-code"),
+        ("packs/mish", "--plugin packs/mish"),
     ],
 )
 def test_unmet_says_what_to_do(requirement: str, said: str) -> None:

@@ -24,6 +24,13 @@ PLACES = [
     "optimizer: '{}'", "schedule: '{}'", "analyzers: ['{}']", "stages: ['{}']", "backend: '{}'", "backend: ['{}']",
     "kernels: {{linear: '{}'}}", "kernels: {{'{}': reference}}", "plugins: ['{}']",
 ]  # fmt: skip
+CUBED = """from microgpt_core import Unary
+
+class Cubed(Unary):
+    name = "cubed"
+    def f(self, x): return x * x * x
+    def df(self, x): return 3.0 * x * x
+"""
 TAGS = [
     "tokenizer: !!python/object/apply:os.system ['touch ran']",
     "name: !!python/name:evil_file.Evil ''",
@@ -60,5 +67,29 @@ def test_a_file_that_was_named_to_the_program_is_run(pipeline: Path) -> None:
 
 def test_a_file_among_the_plugins_is_told_how_to_be_named(pipeline: Path) -> None:
     pipeline.write_text("plugins: [./evil_file.py]", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="a pipeline can't run code; name it on the command line: --plugin"):
+    with pytest.raises(ConfigurationError, match="a pipeline runs none unasked; name it on the command line: --plugin"):
         mg.run(pipeline)
+
+
+def test_a_file_that_a_pipeline_names_is_run_where_that_is_allowed(pipeline: Path) -> None:
+    """Found beside the pipeline; a run of it is allowed to go on with it only by the same word."""
+    pipeline.parent.joinpath("cubed.py").write_text(CUBED, encoding="utf-8")
+    text = "plugins: [./cubed.py]\nmodel: {activation: cubed}\ntrain: {max_steps: 1}\nstages: [train]\n"
+    pipeline.write_text(text, encoding="utf-8")
+    with pytest.raises(
+        ConfigurationError, match=r"--plugin ./cubed\.py, or allow what the pipeline names: --allow-code"
+    ):
+        mg.run(pipeline)
+    made = mg.run(pipeline, plugins=[mg.AllowCode()])
+    assert made.network.config()["activation"] == "cubed"
+    assert str(pipeline.parent / "cubed.py") in (made.folder / "resolved.yaml").read_text(encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="--allow-code"):
+        mg.resume(made.folder, {"train.max_steps": 2})
+    assert mg.resume(made.folder, {"train.max_steps": 2}, plugins=[mg.AllowCode()]).result.steps == 2
+
+
+def test_a_file_that_is_allowed_and_broken_is_told_at_its_place(pipeline: Path) -> None:
+    pipeline.write_text("plugins: [./broken.py]", encoding="utf-8")
+    pipeline.parent.joinpath("broken.py").write_text("1 / 0", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"pipeline\.yaml:1:11: .*broken\.py:1: ZeroDivisionError"):
+        mg.run(pipeline, plugins=[mg.AllowCode()])
