@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from microgpt_core.components import (
         Analyzer as Analyzer,
         Backend as Backend,
+        Callback as Callback,
         Dataset as Dataset,
         Format as Format,
         Kernel as Kernel,
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 # Where each public name comes from.
 PUBLIC = {
     **dict.fromkeys(
-        ("Analyzer", "Backend", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Schedule", "Tokenizer", "Unary",
-         "accumulate", "exp", "flat", "rows", "write"), "components",
+        ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Schedule", "Tokenizer",
+         "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
     ),
     "capture": "engine.capture",
     "plan_of": "engine.capture",

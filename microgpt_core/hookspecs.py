@@ -115,6 +115,16 @@ def microgpt_analyzers() -> Components | None:
 
 
 @hookspec
+def microgpt_callbacks() -> Components | None:
+    """Who is told of each step, and may ask for a checkpoint or for the end: subclasses of `Callback`.
+
+    For `callbacks: [{use: stop-at, loss: 2.0}]`.
+
+    Example: `return {"telegram": "microgpt_telegram.callback:Telegram"}`.
+    """
+
+
+@hookspec
 def microgpt_formats() -> Components | None:
     """How a model is written to a file and read back: subclasses of `Format`, for `microgpt export --format gguf`.
 

@@ -4,6 +4,7 @@ from microgpt_core.components.analyzer import Analyzer
 from microgpt_core.components.arithmetic import columns, divide, dot, exp, log, products, sqrt
 from microgpt_core.components.backend import Backend, Kernel
 from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new_buffer, rows, stretches, write
+from microgpt_core.components.callback import Callback
 from microgpt_core.components.format import Format
 from microgpt_core.components.op import Cost, Op, Shapes, show_shape
 from microgpt_core.components.philox import philox
@@ -15,7 +16,8 @@ from microgpt_core.components.unary import Unary
 
 __all__ = [
     "IGNORED",
-    "Analyzer", "Backend", "Buffer", "Cost", "Dataset", "Format", "Kernel", "Op", "Optimizer", "SLOTS", "Schedule",
-    "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp",
-    "fits_slot", "flat", "log", "new_buffer", "philox", "products", "rows", "show_shape", "sqrt", "stretches", "write",
+    "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "Kernel", "Op", "Optimizer", "SLOTS",
+    "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate", "check_slot", "columns", "divide",
+    "dot", "exp", "fits_slot", "flat", "log", "new_buffer", "philox", "products", "rows", "show_shape", "sqrt",
+    "stretches", "write",
 ]  # fmt: skip

@@ -63,6 +63,11 @@ def microgpt_formats() -> Components:
 
 
 @hookimpl
+def microgpt_callbacks() -> Components:
+    return {"stop-at": "microgpt_core.training.callbacks:StopAt"}
+
+
+@hookimpl
 def microgpt_stages() -> Components:
     return {
         "train": "microgpt_core.pipeline.stages:train",

@@ -10,7 +10,7 @@ from typing import Any
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.schema import json_schema
 from microgpt_core.pipeline.section import fitting
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Pipeline, plain
+from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Pipeline, plain
 from microgpt_core.pipeline.source import packaged
 from microgpt_core.pipeline.top_level import TYPES
 from microgpt_core.plugins.fields import Field, fields_of
@@ -37,8 +37,8 @@ def pipeline_schema(registry: Registry) -> Schema:
         keys[section] = mapping(fields_of(cls)) | {"type": ["object", "null"], "description": first_line(cls)}
     formats = names(registry, "formats")
     keys["export"]["properties"]["format"] |= {"anyOf": [formats, {"type": "array", "items": formats}]}
-    analyzer = component(registry, "analyzers", "analyzers") | {"description": "each looks on while training"}
-    keys["analyzers"] = {"type": ["array", "null"], "items": analyzer}
+    for kind in LISTED:
+        keys[kind] = {"type": ["array", "null"], "items": component(registry, kind, kind)}
     about = "What `microgpt run` takes; everything has a default."
     head = {"$schema": DRAFT, "title": "a microgpt pipeline", "description": about, "type": ["object", "null"]}
     return {**head, "properties": keys, "additionalProperties": False}

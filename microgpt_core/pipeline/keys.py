@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from microgpt_core.errors import nearest
 from microgpt_core.pipeline.section import Section
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED
+from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED
 from microgpt_core.pipeline.top_level import TYPES
 from microgpt_core.pipeline.yaml_reader import Document
 from microgpt_core.plugins.fields import fields_of
@@ -12,7 +12,7 @@ from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
 
 MERGE = "<<"  # is a problem already
-TOP = [*TYPES, *COMPONENTS, *SETTINGS, "analyzers", "extends"]
+TOP = [*TYPES, *COMPONENTS, *SETTINGS, *LISTED, "extends"]
 
 # What other programs call it -> what it is here.
 ELSEWHERE = {

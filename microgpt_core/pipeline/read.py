@@ -3,6 +3,7 @@
 Every problem of a file is collected and raised together as one PipelineError. Nothing is run or built here.
 """
 
+from itertools import chain
 from os.path import expanduser
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from microgpt_core.pipeline.keys import check_keys
 from microgpt_core.pipeline.overrides import Overrides, apply
 from microgpt_core.pipeline.problems import PipelineError
 from microgpt_core.pipeline.run_folder import find_run, model_folder
-from microgpt_core.pipeline.section import finish, read_analyzers, read_section
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component, Pipeline
+from microgpt_core.pipeline.section import finish, read_list, read_section
+from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Component, Pipeline
 from microgpt_core.pipeline.top_level import read_top_level
 from microgpt_core.pipeline.yaml_reader import Document
 from microgpt_core.plugins.registry import Registry
@@ -33,10 +34,10 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
     top = read_top_level(document, registry)
     saved = read_start(document, top)
     sections = {name: read_section(document, registry, name, saved) for name in (*COMPONENTS, *SETTINGS)}
-    analyzers = read_analyzers(document, registry)
-    check_keys(document, registry, [*sections.values(), *analyzers])
+    lists = {kind: read_list(document, registry, kind) for kind in LISTED}
+    check_keys(document, registry, [*sections.values(), *chain.from_iterable(lists.values())])
     made = {name: finish(document, registry, section) for name, section in sections.items()}
-    made["analyzers"] = [finish(document, registry, section) for section in analyzers]
+    made |= {kind: [finish(document, registry, section) for section in found] for kind, found in lists.items()}
     if saved and document.data.get("tokenizer") is None:
         made["tokenizer"] = None
     check_formats(document, registry)

@@ -63,18 +63,18 @@ def check_saved(document: Document, registry: Registry, section: Section, saved:
             del section.given[name]
 
 
-def read_analyzers(document: Document, registry: Registry) -> list[Section]:
-    """A section for each entry of the list `analyzers:`."""
-    listed = document.data.get("analyzers")
+def read_list(document: Document, registry: Registry, kind: str) -> list[Section]:
+    """A section for each entry of a list such as `analyzers:`."""
+    listed = document.data.get(kind)
     if not isinstance(listed, list | None):
-        document.problem(("analyzers",), f"expected a list of analyzers, found {shown(listed)}")
+        document.problem((kind,), f"expected a list of {kind}, found {shown(listed)}")
         return []
     sections = []
     for i, given in enumerate(listed or []):
-        sections.append(Section("analyzers", ("analyzers", i), long_form(document, ("analyzers", i), given, True)))
-        find_class(document, registry, sections[-1], "analyzers")
+        sections.append(Section(kind, (kind, i), long_form(document, (kind, i), given, True)))
+        find_class(document, registry, sections[-1], kind)
         if sections[-1].use in [section.use for section in sections[:-1]]:
-            document.problem(("analyzers", i), f"{sections[-1].use!r} comes twice; name each analyzer once")
+            document.problem((kind, i), f"{sections[-1].use!r} comes twice; name each {kind.removesuffix('s')} once")
     return sections
 
 

@@ -22,6 +22,7 @@ COMPONENTS = {
 }
 
 # Sections that hold settings of the run itself.
+LISTED = ("analyzers", "callbacks")  # keys with a list of components, each of the kind of that name
 SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSettings, "export": ExportSettings}
 
 # Fields that a run fills in, so that they are no YAML keys: each with a value to try the component with.
@@ -92,6 +93,7 @@ class Pipeline:
     generate: GenerateSettings
     export: ExportSettings
     analyzers: list[Component] = field(default_factory=list)
+    callbacks: list[Component] = field(default_factory=list)
     stages: list[str] = field(default_factory=lambda: ["train", "evaluate", "generate"])
     text: str = field(default="", repr=False)  # the file as given
 

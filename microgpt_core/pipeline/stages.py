@@ -10,14 +10,14 @@ from microgpt_core.pipeline.formats import write_all
 from microgpt_core.pipeline.machine import in_units
 from microgpt_core.pipeline.run import ANALYSIS, Run
 from microgpt_core.pipeline.run_folder import write
-from microgpt_core.pipeline.settings import Pipeline
+from microgpt_core.pipeline.settings import Component, Pipeline
 from microgpt_core.pipeline.stage import stage
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.trainer import Trainer
 
 
-@stage(reads=("analyzers",), writes=("model",))
+@stage(reads=("analyzers", "callbacks"), writes=("model",))
 def train(run: Run) -> dict[str, Any]:
     """Train the model and leave it in the run's folder."""
     model, settings = run.network, run.pipeline.train
@@ -37,7 +37,8 @@ def train(run: Run) -> dict[str, Any]:
         about={"run": run.pipeline.name, "made by": made_by(run.registry)},
         analyzers={analyzer.name: analyzer.build() for analyzer in run.pipeline.analyzers},
         interrupted=lambda: bool(run.signals.received),
-        origins={analyzer.name: origin(run.registry, analyzer.name) for analyzer in run.pipeline.analyzers},
+        callbacks={callback.name: callback.build() for callback in run.pipeline.callbacks},
+        origins={x.name: origin(run.registry, x) for x in (*run.pipeline.analyzers, *run.pipeline.callbacks)},
     )
     describe(run, trainer)
     if run.saved is not None:
@@ -51,9 +52,9 @@ def train(run: Run) -> dict[str, Any]:
     return vars(result)
 
 
-def origin(registry: Registry, analyzer: str) -> str:
-    """The pack that an analyzer comes from, and what to do should it fail."""
-    pack = registry.find("analyzers", analyzer)[0]
+def origin(registry: Registry, component: Component) -> str:
+    """The pack that an analyzer or a callback comes from, and what to do should it fail."""
+    pack = registry.find(component.section, component.name)[0]
     return f"{pack.origin}; {pack.fix}"
 
 

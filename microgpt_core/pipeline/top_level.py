@@ -8,7 +8,7 @@ from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
 from microgpt_core.pipeline.backends import is_kernel
 from microgpt_core.pipeline.requirement import is_file, unmet
 from microgpt_core.pipeline.schema import validate_all
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline
+from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, Pipeline
 from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.pipeline.yaml_reader import Document, Location
 from microgpt_core.plugins.loader import add_file
@@ -16,9 +16,7 @@ from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
 
 TYPES = {
-    key: hint
-    for key, hint in get_type_hints(Pipeline).items()
-    if key not in (*COMPONENTS, *SETTINGS, "analyzers", "text")
+    key: hint for key, hint in get_type_hints(Pipeline).items() if key not in (*COMPONENTS, *SETTINGS, *LISTED, "text")
 }
 FILE_NAME = re.compile(r'[^<>:"/\\|?*\x00-\x1f]*[^<>:"/\\|?*\x00-\x1f. ]')  # one that every system allows
 

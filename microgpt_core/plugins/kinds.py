@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from microgpt_core.components import Analyzer, Backend, Dataset, Format, Kernel, Op, Optimizer, Schedule, Tokenizer
+from microgpt_core.components import (
+    Analyzer,
+    Backend,
+    Callback,
+    Dataset,
+    Format,
+    Kernel,
+    Op,
+    Optimizer,
+    Schedule,
+    Tokenizer,
+)
 from microgpt_core.errors import UnknownNameError
 
 
@@ -29,8 +40,8 @@ class Kind:
 
 BASES: dict[str, type | None] = {
     "ops": Op, "kernels": Kernel, "backends": Backend, "tokenizers": Tokenizer, "datasets": Dataset,
-    "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "formats": Format,
-    "stages": None,
+    "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "callbacks": Callback,
+    "formats": Format, "stages": None,
 }  # fmt: skip
 KINDS = {name: Kind(name, base) for name, base in BASES.items()}
 

@@ -19,11 +19,12 @@ logger = logging.getLogger(__name__)
 class MetricsLog:
     """Two files of a JSON object per line, flushed at each step. Without a folder it writes nothing.
 
-    It goes on behind the line of `step`; what comes after that one is dropped. 0 begins anew.
+    It goes on behind the line of `step`; what comes after that one is dropped. 0 begins anew. Where that step is timed
+    but not yet `logged`, its metrics are dropped too: they are written again.
     """
 
-    def __init__(self, folder: Path | None, step: int = 0) -> None:
-        self.folder, self._step, self._open = folder, step, ExitStack()
+    def __init__(self, folder: Path | None, step: int = 0, logged: bool = True) -> None:
+        self.folder, self._step, self._logged, self._open = folder, step, logged, ExitStack()
         self._files: dict[str, BinaryIO] = {}
         self.elapsed = 0.0  # seconds of training before this log was opened
 
@@ -33,7 +34,7 @@ class MetricsLog:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 for name in (METRICS, TIMINGS):
                     self._files[name] = self._open.enter_context((self.folder / name).open("ab+"))
-            self.cut(self._step)
+            self.cut(self._step, self._logged)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -46,19 +47,20 @@ class MetricsLog:
                 file.write(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
                 file.flush()
 
-    def cut(self, step: int) -> None:
+    def cut(self, step: int, logged: bool = True) -> None:
         """Drop what was written after a step, and a line that a killed program left half written."""
-        for file in self._files.values():
+        for name, file in self._files.items():
+            kept = step if logged or name == TIMINGS else step - 1
             with saving(Path(file.name)):
                 file.seek(0)
                 last, end = {"step": 0}, 0
                 for line in file:
-                    if not 0 < (values := parse(line))["step"] <= step:
+                    if not 0 < (values := parse(line))["step"] <= kept:
                         break
                     last, end = values, end + len(line)
                 file.truncate(end)
                 self.elapsed = last.get("elapsed_s", 0.0)  # of the last file, the timings
-                if last["step"] < step - 1:  # the last one's line may be still to come
+                if last["step"] < kept:
                     logger.warning(
                         "%s ends with step %d, though there is a checkpoint of step %d", file.name, last["step"], step
                     )

@@ -78,6 +78,6 @@ class Result:
     step: int
     train_loss: float
     val_loss: float | None
-    stopped_by: str  # "max_steps", "minutes", "patience" or "signal": then there is a checkpoint to go on from
+    stopped_by: str  # "max_steps", "minutes", "patience", a callback's name, or "signal": there is a checkpoint then
     seconds: float
     steps: int

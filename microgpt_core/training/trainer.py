@@ -11,7 +11,8 @@ from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Analyzer, Buffer, Op, Optimizer, Schedule, Tokenizer
+from microgpt_core import ops
+from microgpt_core.components import Analyzer, Buffer, Callback, Op, Optimizer, Schedule, Tokenizer
 from microgpt_core.components.buffer import new_buffer
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.errors import NonFiniteError
@@ -52,8 +53,9 @@ class Trainer:
     """Trains a model in place. With a `folder` it keeps metrics and checkpoints there.
 
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
-    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on; `origins` says where
-    they come from. Where `interrupted` says so, training ends after the step that is being made, with a checkpoint.
+    `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on, and `callbacks` may end
+    it; `origins` says where both come from. Where `interrupted` says so, training ends after the step that is being
+    made, with a checkpoint of it.
 
     Raises NonFiniteError, naming the first tensor that isn't finite: a step whose loss or gradients aren't
     changes no weight, and no checkpoint ever holds infinity or NaN.
@@ -76,13 +78,14 @@ class Trainer:
         saved: dict[str, Any] | None = None,
         about: dict[str, str] | None = None,
         analyzers: Mapping[str, Analyzer] | None = None,
+        callbacks: Mapping[str, Callback] | None = None,
         origins: Mapping[str, str] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about, self.interrupted = on_step, saved or {}, about or {}, interrupted
-        self.observers = Observers(analyzers or {}, origins)
+        self.observers = Observers(analyzers or {}, callbacks or {}, origins)
         self.loss = BatchLoss(
             model,
             settings.label_smoothing,
@@ -103,12 +106,13 @@ class Trainer:
     def train(self) -> Result:
         """Train until `max_steps`, `minutes` or `patience` ends it, and put the best weights back."""
         self.require_finite()
-        with MetricsLog(self.folder, self.at.step) as self.log:
+        with MetricsLog(self.folder, self.at.step, self.at.logged) as self.log:
             most_steps = self.settings.most_steps(self.batches.per_epoch)
             budget = Budget(most_steps, self.settings.minutes, self.log.elapsed)
             if self.last:  # restored
                 self.rotate()  # what it was killed in the middle of, perhaps
-                self.stopped_by = self.over(budget) if self.at.logged else None
+                if self.at.logged:  # and perhaps at its end
+                    self.stopped_by = self.over(budget) or self.observers.ask(self.last.metrics()).get("stop")
             if self.settings.on_non_finite == "rollback" and not self.last:
                 self.save()  # to go back to
             while not self.stopped_by:
@@ -156,14 +160,16 @@ class Trainer:
             self.stopped_by = "signal"
             self.save()
             return
-        self.stopped_by = at_end or self.over(budget)
+        metrics = last.metrics()
+        asked = self.observers.ask(metrics)
+        self.stopped_by = at_end or self.over(budget) or asked.get("stop")
         if self.stopped_by:
             last.max_steps, last.seconds_left = self.at.step, 0.0
-        self.log.write(METRICS, last.metrics())
+        self.log.write(METRICS, metrics)
         self.at.logged = True
         if self.on_step:
             self.on_step(last)
-        if self.stopped_by or self.is_due(self.settings.checkpoint_interval, None):
+        if self.stopped_by or "save" in asked or self.is_due(self.settings.checkpoint_interval, None):
             self.save()
 
     def stop_if_interrupted(self) -> None:
@@ -276,6 +282,7 @@ class Trainer:
         """
         best = {name: new_buffer(x.shape, x.format) for name, x in self.model.state().items()}
         state = read_checkpoint(checkpoint, self.model, self.tokenizer, self.update.buffers(), best)
+        ops.zero(self.model.gradients)  # a step that failed may have left NaN there
         with blaming(checkpoint / TRAINER):
             self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
             self.last = Step.of(self.at.last) if self.at.last else None

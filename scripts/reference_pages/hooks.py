@@ -32,6 +32,7 @@ USES = {
     "schedules": "schedule=halving",
     "models": "model=bigram",
     "analyzers": "analyzers=[largest]",
+    "callbacks": "callbacks=[after-tokens]",
     "formats": "export.format=lines stages=[train,export]",
     "stages": "stages=[train,report]",
 }
@@ -40,6 +41,7 @@ YAML = {
     "kernels": "`backend: BACKEND`, or for one op `kernels: {OP: BACKEND}`",
     "backends": "`backend: NAME`, or several in order, `backend: [NAME, reference]`",
     "analyzers": "`analyzers: [NAME]`, or with its fields `analyzers: [{use: NAME, FIELD: VALUE}]`",
+    "callbacks": "`callbacks: [NAME]`, or with its fields `callbacks: [{use: NAME, FIELD: VALUE}]`",
     "formats": "`export: {format: NAME}` with the stage `export`, and `microgpt export MODEL --format NAME`",
     "stages": "`stages: [train, NAME]`",
 }

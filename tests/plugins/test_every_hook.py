@@ -33,6 +33,7 @@ USED_BY_A_RUN = {
     "microgpt_schedules": "Halving.after_warmup",
     "microgpt_models": "Bigram.forward",
     "microgpt_analyzers": "Largest.observe",
+    "microgpt_callbacks": "AfterTokens.on_step",
     "microgpt_formats": "Lines.write",
     "microgpt_stages": "report",
 }

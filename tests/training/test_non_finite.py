@@ -325,6 +325,8 @@ def test_a_rollback_at_the_very_start_and_weights_that_went_bad(tiny, tmp_path: 
     healed = rolled_back(tiny, tmp_path / "b", set())
     healed.on_step = after(5, lambda: poison(healed.model.wte.weight.data) if not healed.at.left_out else None)
     assert healed.train().steps == 9
+    assert healed.rollbacks == 0
+    assert healed.at.left_out == 2  # one rollback: no NaN was left in the gradients to poison the step after it
     assert check_saved(tmp_path) > 0
 
 

@@ -157,6 +157,20 @@ def test_killed_without_a_word(whole, tiny, tmp_path: Path) -> None:
     assert files(tmp_path / "run") == whole
 
 
+@pytest.mark.parametrize("call", [2, 6, 8])
+def test_killed_after_it_went_on_from_a_signal(call: int, whole, tiny, tmp_path: Path) -> None:
+    """The checkpoint was made before the line of its step, which was written later: once is enough."""
+    make(tiny, tmp_path / "run", interrupted=at_calls(call)).train()
+    newest = newest_checkpoint(tmp_path / "run")
+    again = make(tiny, tmp_path / "run", on_step=lambda step: 1 / 0)
+    again.restore(newest)
+    with pytest.raises(ZeroDivisionError):
+        again.train()
+    assert newest_checkpoint(tmp_path / "run") == newest
+    assert until_done(tiny, tmp_path / "run") == 0
+    assert files(tmp_path / "run") == whole
+
+
 @pytest.mark.parametrize("name", ["trainer.json", "optimizer.safetensors", "best.safetensors", "manifest.json"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     name: str, whole, tiny, tmp_path: Path, caplog
