@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from microgpt_core import __version__
-from microgpt_core.errors import DoesNotFitError, Interrupted, MicrogptError, nearest
+from microgpt_core.errors import DoesNotFitError, Interrupted, MicrogptError, StorageError, nearest
 from microgpt_core.plugins.discovery import COMMAND_GROUP, Point, entry_points
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, PluginError, cause
 from microgpt_core.plugins.selection import command_refusal
@@ -85,6 +85,14 @@ class Commands(click.Group):
             hint = "make the model, the batch or the block smaller; microgpt plan says what takes how much"
             click.echo(f"{click.style('error:', fg='red', bold=True)} there was no memory left; {hint}", err=True)
             ctx.exit(DoesNotFitError.exit_code)
+        except OSError as error:
+            if error.filename is None:  # a closed pipe, which click sees to, or a mistake of ours
+                raise
+            refused = StorageError(
+                f"{error.filename}: {error.strerror}; check the name, the permissions and the room there", error.errno
+            )
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {refused}", err=True)
+            ctx.exit(refused.exit_code)
         except KeyboardInterrupt as error:
             stopped = error if isinstance(error, Interrupted) else Interrupted(SIGINT)
             click.echo(f"\n{stopped}", err=True)

@@ -111,7 +111,7 @@ def show(run: str, plugins: Plugins, as_json: bool) -> None:
     print_facts("where it ran", {key: v for key, v in found["environment"].items() if v and key != "resumed"})
     for step, changed in resumptions(found["environment"]):
         print_facts(f"changed after step {step}, then and now", changed)
-    print_facts("what the stages gave", {name: stage_line(result) for name, result in found["stages"].items()})
+    print_facts("what the stages gave", {name: stage_line(name, result) for name, result in found["stages"].items()})
     print_losses(found["metrics"])
     for checkpoint in found["checkpoints"]:
         click.echo(f"{checkpoint['name']:<14} {in_units(checkpoint['bytes']):>9}  {checkpoint['problem'] or 'whole'}")
@@ -139,9 +139,10 @@ def in_words(value: Any) -> str:
     return number(value) if isinstance(value, float) else "null" if value is None else short(value)
 
 
-def stage_line(result: Any) -> str:
+def stage_line(stage: str, result: Any) -> str:
     """What a stage returned; of many things, how many."""
-    return f"{len(result)} texts" if isinstance(result, list) else in_words(result)
+    what = "file" if stage == "export" else "text"
+    return f"{len(result)} {what}{'s' * (len(result) != 1)}" if isinstance(result, list) else in_words(result)
 
 
 def print_losses(metrics: Sequence[Mapping[str, Any]]) -> None:

@@ -25,9 +25,11 @@ from microgpt_core.pipeline.run_folder import (
     model_folder,
     new_folder,
     record,
+    write,
 )
 from microgpt_core.pipeline.settings import Pipeline, to_dict
 from microgpt_core.pipeline.signals import Signals
+from microgpt_core.pipeline.yaml_writer import write_yaml
 from microgpt_core.plugins.hints import install_command
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry
@@ -75,6 +77,7 @@ def run(
             made.folder, made.saved = same, same / "model"
             if start is not None:
                 begin_with(start, keys, Ledger(same))
+            record_change(same, settings)
             execute(made, keys)
             return made
         if start is not None and start != next(iter(keys)):
@@ -84,6 +87,14 @@ def run(
         made.folder = named or new_folder(settings.name)
         begin(made, keys, Path(pipeline).parent, force)
         return made
+
+
+def record_change(folder: Path, settings: Pipeline) -> None:
+    """Where later stages are asked for otherwise than before, have the run's folder say so from now on."""
+    path = folder / RESOLVED
+    if path.read_text(encoding="utf-8") != write_yaml(to_dict(settings)):
+        write(folder / "pipeline.yaml", settings.text)
+        record(folder, settings)
 
 
 def begin(run: Run, keys: Mapping[str, str], place: Path, force: bool = False) -> None:

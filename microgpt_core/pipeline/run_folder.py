@@ -10,7 +10,9 @@ from typing import Any
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.settings import Pipeline, to_dict
 from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.saving.metrics_log import saving
 from microgpt_core.storage.atomic import atomic_write, remove_stale
+from microgpt_core.storage.lock import locked
 
 RUNS = Path("runs")
 RESOLVED, ENVIRONMENT = "resolved.yaml", "environment.json"
@@ -33,7 +35,10 @@ def number(folder: Path) -> int:
 
 
 def check_replaceable(output: Path, force: bool) -> None:
-    """Raise ConfigurationError for a folder that exists, unless `force` says to replace the run in it."""
+    """Raise ConfigurationError for a folder that exists, unless `force` says to replace the run in it.
+
+    Raises StorageError where another process is at work in it: that one would go on into the new run.
+    """
     if not output.exists():
         return
     if not force:
@@ -43,20 +48,24 @@ def check_replaceable(output: Path, force: bool) -> None:
         )
     if not (output / RESOLVED).is_file():
         raise ConfigurationError(f"{output} isn't the folder of a run, so --force won't replace it; delete it yourself")
+    with locked(output):
+        pass
 
 
 def make_folder(folder: Path, pipeline: Pipeline, environment: dict[str, Any]) -> None:
     """Make the folder, in place of an earlier run's, with what is known before anything has run. All of it or none."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(folder.parent)
     temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
-    temporary.mkdir()
+    with saving(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(folder.parent)
+        temporary.mkdir()
     write(temporary / "pipeline.yaml", pipeline.text)
     record(temporary, pipeline)
     write(temporary / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(temporary, folder)
+    with saving(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
 
 
 def record(folder: Path, pipeline: Pipeline) -> None:

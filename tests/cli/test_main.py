@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from errno import ENAMETOOLONG, ENOSPC, EROFS
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
@@ -183,3 +185,20 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
     process.wait()
+
+
+@pytest.mark.parametrize(("number", "code"), [(ENAMETOOLONG, 1), (EROFS, 1), (ENOSPC, 4)])
+def test_what_the_system_refuses_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
+    @click.command()
+    def refused() -> None:
+        raise OSError(number, os.strerror(number), "some/place")
+
+    monkeypatch.setattr(
+        program,
+        "pack_commands",
+        lambda: {"refused": [Point("a-pack", "refused", "1", "x:y", EntryPoint("refused", "x:y", "g"))]},
+    )
+    monkeypatch.setattr(program, "load_command", lambda points: refused)
+    found, out, err = run("refused")
+    assert (found, out) == (code, "")
+    assert err == f"error: some/place: {os.strerror(number)}; check the name, the permissions and the room there\n"

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import microgpt_core as mg
-from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.errors import ConfigurationError, DataError, StorageError
 from microgpt_core.pipeline.run import Reporter, Run
 from microgpt_core.pipeline.run_folder import find_run, model_folder, new_folder
+from microgpt_core.storage.lock import locked
 from microgpt_core.storage.manifest import verify_folder
 
 SHORT = {
@@ -83,6 +84,23 @@ def test_an_existing_folder_is_kept_unless_forced() -> None:
     assert (run.folder / "metrics.jsonl").read_bytes() == before
     short(output="mine", force=True, overrides={"seed": 5})
     assert (run.folder / "metrics.jsonl").read_bytes() != before
+
+
+def test_force_never_replaces_a_run_that_is_going_on() -> None:
+    """Its process would go on into the folder of the new one, and mix the two."""
+    run = short(output="mine")
+    before = (run.folder / "metrics.jsonl").read_bytes()
+    with locked(run.folder), pytest.raises(StorageError, match="another process is at work in mine"):
+        short(output="mine", force=True, overrides={"seed": 5})
+    assert (run.folder / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["file/run", "file/deep/run"])
+def test_a_place_where_no_folder_can_be_made_is_a_storage_error(output: str) -> None:
+    Path("file").write_text("no folder", encoding="utf-8")
+    with pytest.raises(StorageError, match="can't write file"):
+        short(output=output)
+    assert Path("file").read_text(encoding="utf-8") == "no folder"
 
 
 def test_force_never_replaces_what_is_no_run(tmp_path: Path) -> None:

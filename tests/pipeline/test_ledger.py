@@ -93,6 +93,7 @@ def test_what_a_change_makes_run_again(overrides: dict[str, Any], expected: list
     assert kept == expected
     assert (second.folder == first.folder) == same
     anew, _ = run(overrides=overrides, output="anew")
+    assert (second.folder / "resolved.yaml").read_bytes() == (anew.folder / "resolved.yaml").read_bytes()
     assert second.samples == anew.samples
     assert second.evaluation == anew.evaluation
 
