@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, UnknownNameError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.execute import begin_with, execute, same_run, stopped_run
+from microgpt_core.pipeline.execute import execute, from_stage, same_run, stopped_run
 from microgpt_core.pipeline.forecast import Forecast, forecast
 from microgpt_core.pipeline.formats import find_format, reader_of, write_as
 from microgpt_core.pipeline.ledger import Ledger, stage_keys
@@ -72,13 +73,11 @@ def run(
         made = Run(settings, registry, Path(), reporter or Reporter(), signals=signals)
         keys = stage_keys(made)
         named = None if output is None else Path(output)
-        same = None if force else same_run(settings.name, keys, named)
+        again = from_stage(start, keys) if start is not None else []
+        same = None if force or "train" in again else same_run(settings.name, keys, named)
         if same is not None:
             made.folder, made.saved = same, same / "model"
-            if start is not None:
-                begin_with(start, keys, Ledger(same))
-            record_change(same, settings)
-            execute(made, keys)
+            execute(made, keys, partial(ask_again, same, settings, again))
             return made
         if start is not None and start != next(iter(keys)):
             raise ConfigurationError(f"--from {start}: no run has done what comes before it; leave it out")
@@ -89,8 +88,10 @@ def run(
         return made
 
 
-def record_change(folder: Path, settings: Pipeline) -> None:
-    """Where later stages are asked for otherwise than before, have the run's folder say so from now on."""
+def ask_again(folder: Path, settings: Pipeline, stages: list[str]) -> None:
+    """Have stages of a run run again, and its folder say so where they are asked for otherwise than before."""
+    if stages:
+        Ledger(folder).forget(stages)
     path = folder / RESOLVED
     if path.read_text(encoding="utf-8") != write_yaml(to_dict(settings)):
         write(folder / "pipeline.yaml", settings.text)
@@ -139,10 +140,14 @@ def resume(
         if "train" in keys and not Ledger(place).stale("train", keys["train"]):
             made.saved = place / "model"
         check(made, force)
-        note_changes(made)
-        record(place, settings)
-        execute(made, keys)
+        execute(made, keys, partial(go_on, made))
         return made
+
+
+def go_on(run: Run) -> None:
+    """Write down with what a run goes on."""
+    note_changes(run)
+    record(run.folder, run.pipeline)
 
 
 def settings_of(folder: Path, registry: Registry, overrides: Overrides) -> Pipeline:

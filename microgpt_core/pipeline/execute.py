@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from microgpt_core.errors import ConfigurationError, Interrupted
+from microgpt_core.errors import Interrupted, UnknownNameError
 from microgpt_core.pipeline.ledger import Ledger
 from microgpt_core.pipeline.run import Run
 from microgpt_core.pipeline.run_folder import runs_of
@@ -13,10 +13,14 @@ from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.storage.lock import locked
 
 
-def execute(run: Run, keys: Mapping[str, str]) -> None:
-    """Every stage in the pipeline's order, but those whose results are there, of the same making."""
+def execute(run: Run, keys: Mapping[str, str], first: Callable[[], None] = lambda: None) -> None:
+    """Every stage in the pipeline's order, but those whose results are there, of the same making.
+
+    `first` writes down what changes, once nobody else is at work in the folder.
+    """
     try:
         with locked(run.folder):
+            first()
             for name, key in keys.items():
                 execute_stage(run, name, key, Ledger(run.folder))
     except Interrupted as stopped:
@@ -48,8 +52,8 @@ def stopped_run(name: str, keys: Mapping[str, str]) -> Path | None:
     return next((folder for folder in runs_of(name) if Ledger(folder).began(keys)), None)
 
 
-def begin_with(stage: str, keys: Mapping[str, str], ledger: Ledger) -> None:
-    """Have a stage and those after it run again. Raises ConfigurationError for one that isn't in the pipeline."""
+def from_stage(stage: str, keys: Mapping[str, str]) -> list[str]:
+    """A stage and those after it. Raises UnknownNameError for one that isn't in the pipeline."""
     if stage not in keys:
-        raise ConfigurationError(f"--from {stage}: the pipeline's stages are {', '.join(keys)}")
-    ledger.forget(list(keys)[list(keys).index(stage) :])
+        raise UnknownNameError("stage to begin with", stage, keys)
+    return list(keys)[list(keys).index(stage) :]

@@ -73,6 +73,8 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
         check(("kernels", op), "kernels" if is_kernel(name) else "backends", name)
         if is_kernel(name) and short(name) != short(op):
             document.problem(("kernels", op), f"{name!r} is a kernel of the op {short(name)!r}")
+    if top.get("stages") == []:
+        document.problem(("stages",), "expected at least one stage, such as train")
     check_stages(document, registry, top.get("stages", []))
 
 

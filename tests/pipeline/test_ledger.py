@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import microgpt_core as mg
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, StorageError
 from microgpt_core.pipeline import code
 from microgpt_core.pipeline.run import Reporter, Run
+from microgpt_core.storage.lock import locked
 
 SHORT = {
     "train.max_steps": 2, "train.eval_interval": 1, "generate.num_samples": 2, "dataset.validation": 0.01,
@@ -142,7 +143,9 @@ def test_it_can_begin_at_a_stage() -> None:
     second, kept = run(start="evaluate")
     assert (kept, second.folder) == (["train"], first.folder)
     assert run(start="generate")[1] == ["train", "evaluate"]
-    with pytest.raises(ConfigurationError, match="--from export: the pipeline's stages are train, evaluate, generate"):
+    with pytest.raises(
+        ConfigurationError, match=r"unknown stage to begin with 'export'; known: evaluate, generate, train"
+    ):
         run(start="export")
 
 
@@ -189,3 +192,29 @@ MISTAKES = [
 def test_stages_in_an_order_that_cant_be(stages: list[str], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         run(overrides={"stages": stages})
+
+
+def test_no_stage_at_all() -> None:
+    with pytest.raises(ConfigurationError, match="stages: expected at least one stage, such as train"):
+        run(overrides={"stages": []})
+
+
+def test_to_train_again_is_a_new_run() -> None:
+    first, _ = run()
+    before = stamps(first.folder)
+    second, kept = run(start="train")
+    assert (kept, second.folder.name) == ([], "names-2")
+    assert second.samples == first.samples
+    with pytest.raises(ConfigurationError, match="names-1 exists already"):
+        run(start="train", output=first.folder)
+    assert stamps(first.folder) == before
+
+
+def test_a_folder_that_somebody_is_in_is_left_as_it_is() -> None:
+    made, _ = run()
+    before = stamps(made.folder)
+    with locked(made.folder), pytest.raises(StorageError, match="another process is at work"):
+        run(start="generate", overrides={"generate.temperature": 0.1})
+    assert {name: stamp for name, stamp in stamps(made.folder).items() if name != ".lock"} == {
+        name: stamp for name, stamp in before.items() if name != ".lock"
+    }
