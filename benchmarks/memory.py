@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core.pipeline import api, builtin
+from microgpt_core.pipeline.ledger import stage_keys
 from microgpt_core.pipeline.machine import resident_bytes
 from microgpt_core.pipeline.read import read_pipeline
 from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.run_folder import make_folder
 from microgpt_core.plugins.loader import load
 
 LIMIT = 0.10
@@ -78,8 +78,7 @@ def measure(overrides: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(settings, registry, Path(folder) / "run")
         predicted = api.predict(run)
-        make_folder(run.folder, settings, registry)
-        run.execute()
+        api.begin(run, stage_keys(run), Path())
     return {
         "parameters": predicted.model.n_parameters,
         "parts": dict(predicted.memory),

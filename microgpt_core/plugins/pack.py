@@ -10,7 +10,7 @@ from microgpt_core.errors import ConfigurationError, MicrogptError
 
 CORE = "core"  # the name of the core's own pack
 CORE_DISTRIBUTION = "microgpt-core"
-SHOWN = 300  # characters of what an exception says
+SHOWN = 400  # characters of what an exception says
 
 
 class PluginError(ConfigurationError):

@@ -1,13 +1,12 @@
 """Bugs of optimizers, schedules and analyzers x checks: each is found by its check, and each check has its bug."""
 
-import gc
+import sys
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 
 import pytest
 
 from microgpt_core.components import Analyzer, Op, Optimizer, Schedule, flat, rows, write
-from microgpt_core.models.parts.part import Parameter
 from microgpt_core.ops import OPS
 from microgpt_core.testing.analyzers import analyzer_checks
 from microgpt_core.testing.optimizers import optimizer_checks
@@ -325,12 +324,14 @@ class Writing(Largest):
 
 
 class Reaching(Largest):
-    """It finds the weights on its own, and writes there."""
+    """It finds the weights on its own, in the trainer that calls it, and writes there."""
 
     def observe(self, step, values):
-        for x in gc.get_objects():
-            if isinstance(x, Parameter) and x.value.data is not None:
-                flat(x.data)[0] += 1e-3
+        frame = sys._getframe()
+        while not hasattr(caller := frame.f_locals.get("self"), "update"):
+            frame = frame.f_back
+        for p in caller.model.parameters():
+            flat(p.data)[0] += 1e-3
 
 
 class Keeping(Largest):
