@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core.pipeline import api, builtin
-from microgpt_core.pipeline.ledger import stage_keys
-from microgpt_core.pipeline.machine import resident_bytes
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.ledger import stage_keys
+from microgpt_core.pipeline.runs.machine import resident_bytes
+from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.loader import load
 
 LIMIT = 0.10

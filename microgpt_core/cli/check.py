@@ -9,7 +9,7 @@ import click
 from microgpt_core.cli.options import code_option, json_option, plugin_option, set_option
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.pipeline.check import about, check
-from microgpt_core.pipeline.problems import PipelineError
+from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b

@@ -6,7 +6,7 @@ import click
 
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.init import default_name, starter
-from microgpt_core.pipeline.top_level import FILE_NAME
+from microgpt_core.pipeline.reading.top_level import FILE_NAME
 from microgpt_core.storage.atomic import atomic_write
 
 EXAMPLES = """\b

@@ -8,7 +8,7 @@ from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.source import packaged
+from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.plugins.kinds import KINDS, kind_named
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry

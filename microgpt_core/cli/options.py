@@ -12,7 +12,7 @@ from microgpt_core.plugins.selection import AllowCode, Without
 
 def after_environment(ctx: click.Context, parameter: click.Parameter, typed: tuple[str, ...]) -> tuple[str, ...]:
     """What MICROGPT_SET changes, then what was typed, which goes before it."""
-    from microgpt_core.pipeline.overrides import from_environment  # brings YAML, which not every command needs
+    from microgpt_core.pipeline.reading.overrides import from_environment  # brings YAML, which not every command needs
 
     return (*from_environment(), *typed)
 

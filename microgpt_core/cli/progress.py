@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from microgpt_core.pipeline.run import Reporter
+from microgpt_core.pipeline.runs.run import Reporter
 from microgpt_core.training.progress import Step
 
 LINE_EVERY = 5.0  # seconds, where there is no terminal

@@ -13,8 +13,8 @@ from microgpt_core.cli.progress import ConsoleReporter, duration
 from microgpt_core.errors import DoesNotFitError, StorageError
 from microgpt_core.pipeline import api
 from microgpt_core.pipeline.dry_run import DryRun, dry_run
-from microgpt_core.pipeline.machine import available_disk, available_memory, in_units
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
+from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units
 from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b

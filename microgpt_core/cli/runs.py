@@ -15,12 +15,12 @@ from microgpt_core.cli.progress import ConsoleReporter, duration
 from microgpt_core.cli.sparkline import sparkline
 from microgpt_core.cli.table import print_table
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.archive import TRAIN_LOSS, VAL_LOSS, Record, read_run, resumptions, run_folders
-from microgpt_core.pipeline.comparison import compare
-from microgpt_core.pipeline.machine import in_units
+from microgpt_core.pipeline.folders import find_run
 from microgpt_core.pipeline.reproduce import reproduce, short
-from microgpt_core.pipeline.run_folder import find_run
-from microgpt_core.pipeline.run_report import report
+from microgpt_core.pipeline.runs.archive import TRAIN_LOSS, VAL_LOSS, Record, read_run, resumptions, run_folders
+from microgpt_core.pipeline.runs.comparison import compare
+from microgpt_core.pipeline.runs.machine import in_units
+from microgpt_core.pipeline.runs.run_report import report
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.selection import Plugins
 

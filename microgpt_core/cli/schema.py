@@ -7,7 +7,7 @@ import click
 
 from microgpt_core.cli.options import plugin_option
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.json_schema import pipeline_schema
+from microgpt_core.pipeline.reading.json_schema import pipeline_schema
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.storage.atomic import atomic_write

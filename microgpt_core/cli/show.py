@@ -9,9 +9,9 @@ from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.components import SLOTS, Op, fits_slot
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.settings import COMPONENTS, SUPPLIED, plain
-from microgpt_core.pipeline.source import packaged
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SUPPLIED, plain
+from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.plugins.fields import Field, type_text
 from microgpt_core.plugins.kinds import kind_named
 from microgpt_core.plugins.loader import load

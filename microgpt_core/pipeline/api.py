@@ -10,27 +10,19 @@ from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError,
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.execute import execute, from_stage, same_run, stopped_run
-from microgpt_core.pipeline.forecast import Forecast, forecast
-from microgpt_core.pipeline.formats import find_format, reader_of, write_as
-from microgpt_core.pipeline.ledger import Ledger, stage_keys
-from microgpt_core.pipeline.overrides import Overrides
-from microgpt_core.pipeline.provenance import environment, git_state, note_changes
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.run import Reporter, Run
-from microgpt_core.pipeline.run_folder import (
-    RESOLVED,
-    check_replaceable,
-    find_run,
-    make_folder,
-    model_folder,
-    new_folder,
-    record,
-    write,
-)
-from microgpt_core.pipeline.settings import Pipeline, to_dict
-from microgpt_core.pipeline.signals import Signals
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline.folders import RESOLVED, find_run, model_folder, new_folder
+from microgpt_core.pipeline.preview.forecast import Forecast, forecast
+from microgpt_core.pipeline.reading.overrides import Overrides
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import Pipeline, to_dict
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
+from microgpt_core.pipeline.runs.execute import execute, from_stage, same_run, stopped_run
+from microgpt_core.pipeline.runs.formats import find_format, reader_of, write_as
+from microgpt_core.pipeline.runs.ledger import Ledger, stage_keys
+from microgpt_core.pipeline.runs.provenance import environment, git_state, note_changes
+from microgpt_core.pipeline.runs.run import Reporter, Run
+from microgpt_core.pipeline.runs.run_folder import check_replaceable, make_folder, record, write
+from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.plugins.hints import install_command
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry

@@ -70,8 +70,8 @@ def microgpt_callbacks() -> Components:
 @hookimpl
 def microgpt_stages() -> Components:
     return {
-        "train": "microgpt_core.pipeline.stages:train",
-        "evaluate": "microgpt_core.pipeline.stages:evaluate",
-        "generate": "microgpt_core.pipeline.stages:generate",
-        "export": "microgpt_core.pipeline.stages:export",
+        "train": "microgpt_core.pipeline.runs.stages:train",
+        "evaluate": "microgpt_core.pipeline.runs.stages:evaluate",
+        "generate": "microgpt_core.pipeline.runs.stages:generate",
+        "export": "microgpt_core.pipeline.runs.stages:export",
     }

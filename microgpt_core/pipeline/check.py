@@ -4,9 +4,9 @@ from pathlib import Path
 
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.api import examine
-from microgpt_core.pipeline.overrides import Overrides
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.reading.overrides import Overrides
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.selection import Plugins
 

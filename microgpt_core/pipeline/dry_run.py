@@ -9,15 +9,16 @@ from typing import Any
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.api import examine
-from microgpt_core.pipeline.execute import same_run
-from microgpt_core.pipeline.forecast import Forecast
-from microgpt_core.pipeline.ledger import stage_keys
-from microgpt_core.pipeline.overrides import Overrides
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.run_folder import check_replaceable, new_folder
-from microgpt_core.pipeline.settings import to_dict
-from microgpt_core.pipeline.timing import training_seconds
+from microgpt_core.pipeline.folders import new_folder
+from microgpt_core.pipeline.preview.forecast import Forecast
+from microgpt_core.pipeline.preview.timing import training_seconds
+from microgpt_core.pipeline.reading.overrides import Overrides
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import to_dict
+from microgpt_core.pipeline.runs.execute import same_run
+from microgpt_core.pipeline.runs.ledger import stage_keys
+from microgpt_core.pipeline.runs.run import Run
+from microgpt_core.pipeline.runs.run_folder import check_replaceable
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.selection import Plugins
 

@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,20 +17,16 @@ from typing import Any
 import microgpt_core
 from microgpt_core.hookspecs import API
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.machine import available_disk, available_memory, in_units
-from microgpt_core.pipeline.requirement import REQUIREMENT, numbers
-from microgpt_core.pipeline.run_folder import DEPENDENCIES
+from microgpt_core.pipeline.reading.requirement import REQUIREMENT, numbers
+from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units
+from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES
 from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, version_of
 from microgpt_core.plugins.probe import probe
 from microgpt_core.text.cache import cache_folder, cached, catalogue
 
-CPUINFO = Path("/proc/cpuinfo")
-CPU_FEATURES = (
-    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
-    "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2",
-)  # fmt: skip
 SECRET = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
 SHORTEST_SECRET = 6  # characters: a shorter value would be found in words
 
@@ -91,21 +86,6 @@ def unwritable() -> Iterator[str]:
         folder = folder.parent
     if not os.access(folder, os.W_OK):
         yield f"the cache {cache_folder()} can't be written to; set MICROGPT_CACHE to a folder that can"
-
-
-def cpu() -> tuple[str, list[str]]:
-    """The processor's name, and what it can do beyond the least of its kind."""
-    if CPUINFO.is_file():
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-        facts = {key.strip(): value for key, _, value in (line.partition(":") for line in lines)}
-        words = (facts.get("flags") or facts.get("Features") or "").split()
-        return facts.get("model name", platform.machine()).strip(), [f for f in CPU_FEATURES if f in words]
-    if sys.platform == "darwin":
-        told = subprocess.run(["sysctl", "machdep.cpu", "hw.optional"], capture_output=True, encoding="utf-8").stdout
-        facts = {key: value.strip() for key, _, value in (line.partition(":") for line in told.splitlines())}
-        words = [key.rpartition(".")[2].lower() for key, value in facts.items() if value == "1"]
-        return facts.get("machdep.cpu.brand_string", platform.machine()), sorted(words)
-    return platform.processor() or platform.machine(), []
 
 
 def private(value: Any) -> Any:

@@ -11,15 +11,16 @@ from typing import Any
 from microgpt_core.errors import ConfigurationError, Interrupted
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.api import begin, check
-from microgpt_core.pipeline.archive import given, read_environment, read_run, resumptions
-from microgpt_core.pipeline.comparison import MODEL
-from microgpt_core.pipeline.differences import differing
-from microgpt_core.pipeline.ledger import file_sum, stage_keys
-from microgpt_core.pipeline.provenance import as_recorded, environment
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.run import Reporter, Run
-from microgpt_core.pipeline.run_folder import DEPENDENCIES, RESOLVED, check_replaceable, find_run
-from microgpt_core.pipeline.signals import Signals
+from microgpt_core.pipeline.folders import RESOLVED, find_run
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.archive import given, read_environment, read_run, resumptions
+from microgpt_core.pipeline.runs.comparison import MODEL
+from microgpt_core.pipeline.runs.differences import differing
+from microgpt_core.pipeline.runs.ledger import file_sum, stage_keys
+from microgpt_core.pipeline.runs.provenance import as_recorded, environment
+from microgpt_core.pipeline.runs.run import Reporter, Run
+from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES, check_replaceable
+from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.plugins.hints import install_command
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry

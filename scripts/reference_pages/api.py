@@ -32,7 +32,7 @@ MODULES: dict[str, tuple[str, list[str] | None]] = {
     "microgpt_core.models.parts.part": ("What models are made of.", ["Part", "Parameter"]),
     "microgpt_core.models.parts.embedding": ("", ["Embedding"]),
     "microgpt_core.models.parts.linear": ("", ["Linear"]),
-    "microgpt_core.pipeline.run": ("What `mg.run` returns, and a stage gets.", ["Run", "Reporter"]),
+    "microgpt_core.pipeline.runs.run": ("What `mg.run` returns, and a stage gets.", ["Run", "Reporter"]),
     "microgpt_core.testing.report": ("What the functions of `microgpt_core.testing` return.", ["Report", "Result"]),
 }  # fmt: skip
 ELSEWHERE = {"__version__", "ops"}

@@ -3,8 +3,8 @@
 import inspect
 
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, plain
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SUPPLIED, plain
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.plugins.fields import Field, fields_of, type_text
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry

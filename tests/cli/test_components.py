@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from microgpt_core.cli.main import main
 from microgpt_core.cli.table import print_table
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.settings import COMPONENTS
-from microgpt_core.pipeline.source import packaged
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import COMPONENTS
+from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.plugins.loader import load
 from microgpt_core.text import cache
 

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 
 from microgpt_core import __version__
 from microgpt_core.cli.main import main
+from microgpt_core.pipeline.installation import missing, private
 from microgpt_core.pipeline import installation
-from microgpt_core.pipeline.installation import cpu, missing, private
+from microgpt_core.pipeline.runs import cpu
 
 GOOD = "from microgpt_core.hookspecs import hookimpl\n@hookimpl\ndef microgpt_datasets(): return {'chat': 'a:B'}\n"
 CANARY = "c4n4ry-51n65"
@@ -116,10 +117,10 @@ def test_what_the_processor_can_do(system: str, tmp_path: Path, monkeypatch: pyt
     file = tmp_path / "cpuinfo"
     if cpuinfo:
         file.write_text(cpuinfo, encoding="utf-8")
-    monkeypatch.setattr(installation, "CPUINFO", file)
-    monkeypatch.setattr(installation.sys, "platform", system.split()[0])
-    monkeypatch.setattr(installation.platform, "machine", lambda: "a-machine")
-    monkeypatch.setattr(installation.platform, "processor", lambda: "a-processor")
+    monkeypatch.setattr(cpu, "CPUINFO", file)
+    monkeypatch.setattr(cpu.sys, "platform", system.split()[0])
+    monkeypatch.setattr(cpu.platform, "machine", lambda: "a-machine")
+    monkeypatch.setattr(cpu.platform, "processor", lambda: "a-processor")
     answer = type("Answer", (), {"stdout": told})
-    monkeypatch.setattr(installation.subprocess, "run", lambda *args, **options: answer)
-    assert cpu() == expected
+    monkeypatch.setattr(cpu.subprocess, "run", lambda *args, **options: answer)
+    assert cpu.cpu() == expected

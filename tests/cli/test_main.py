@@ -48,7 +48,7 @@ def test_help_imports_no_pack_and_nothing_heavy(tmp_path: Path) -> None:
     loaded = imported(call, tmp_path)
     assert "click" in loaded
     assert not loaded & (HEAVY | {"microgpt_loud"})
-    control = imported("import pydantic, yaml, microgpt_core.pipeline.read", tmp_path)
+    control = imported("import pydantic, yaml, microgpt_core.pipeline.reading.read", tmp_path)
     assert {"pydantic", "yaml", "microgpt_core.pipeline"} <= control  # the check sees what it looks for
 
 

@@ -7,11 +7,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from microgpt_core.cli.main import main
-from microgpt_core.pipeline import builtin, forecast
+from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.init import starter
-from microgpt_core.pipeline.overrides import from_environment
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.yaml_reader import read_yaml
+from microgpt_core.pipeline.preview import forecast
+from microgpt_core.pipeline.reading.overrides import from_environment
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.plugins.loader import load
 
 SHORT = ["--set", "train.max_steps=2", "--set", "dataset.validation=0.01", "--set", "stages=[train]"]

@@ -8,7 +8,7 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import UnknownNameError
-from microgpt_core.pipeline.problems import PipelineError
+from microgpt_core.pipeline.reading.problems import PipelineError
 
 SHORT = {"train.max_steps": 3, "train.eval_interval": 2, "dataset.validation": 0.01, "stages": ["train"]}
 PACK = '''

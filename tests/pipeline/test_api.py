@@ -8,8 +8,8 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, DataError, StorageError
-from microgpt_core.pipeline.run import Reporter, Run
-from microgpt_core.pipeline.run_folder import find_run, model_folder, new_folder
+from microgpt_core.pipeline.folders import find_run, model_folder, new_folder
+from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.storage.lock import locked
 from microgpt_core.storage.manifest import verify_folder
 

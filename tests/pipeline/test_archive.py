@@ -11,10 +11,11 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import CheckpointError
-from microgpt_core.pipeline import archive, builtin
-from microgpt_core.pipeline.comparison import compare
-from microgpt_core.pipeline.differences import differing
-from microgpt_core.pipeline.run_report import report
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.runs import archive
+from microgpt_core.pipeline.runs.comparison import compare
+from microgpt_core.pipeline.runs.differences import differing
+from microgpt_core.pipeline.runs.run_report import report
 from microgpt_core.plugins.loader import load
 from microgpt_core.storage.lock import locked
 

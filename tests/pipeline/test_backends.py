@@ -7,7 +7,7 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline.run import Reporter, Run
+from microgpt_core.pipeline.runs.run import Reporter, Run
 
 PACK = """
 from microgpt_core.components import Backend, Kernel

@@ -8,8 +8,8 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, DataError
-from microgpt_core.pipeline import forecast, timing
-from microgpt_core.pipeline.problems import PipelineError
+from microgpt_core.pipeline.preview import forecast, timing
+from microgpt_core.pipeline.reading.problems import PipelineError
 
 SHORT = {"train.max_steps": 20, "train.eval_interval": 10, "dataset.validation": 0.01, "stages": ["train"]}
 

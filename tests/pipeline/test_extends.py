@@ -8,10 +8,10 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.extends import MOST_FILES
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.settings import to_dict
+from microgpt_core.pipeline.reading.extends import MOST_FILES
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import to_dict
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
 

@@ -12,8 +12,8 @@ from microgpt_core.errors import CheckpointError, DataError
 from microgpt_core.inference.language_model import find_in_core
 from microgpt_core.models.gpt import GPT
 from microgpt_core.pipeline import api
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.run import Reporter, Run
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.saving import transfer
 from microgpt_core.saving.model_folder import read_tokenizer
 from microgpt_core.storage.safetensors import read_safetensors

@@ -10,9 +10,11 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, DoesNotFitError
-from microgpt_core.pipeline import api, forecast, machine
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.run import Reporter
+from microgpt_core.pipeline import api
+from microgpt_core.pipeline.preview import forecast
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.runs import machine
+from microgpt_core.pipeline.runs.run import Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARK = ROOT / "benchmarks" / "memory.py"

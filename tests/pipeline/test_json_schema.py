@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.json_schema import pipeline_schema
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.settings import to_dict
-from microgpt_core.pipeline.source import packaged
-from microgpt_core.pipeline.yaml_reader import read_yaml
+from microgpt_core.pipeline.reading.json_schema import pipeline_schema
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import to_dict
+from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
 

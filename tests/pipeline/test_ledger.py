@@ -8,8 +8,8 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, StorageError
-from microgpt_core.pipeline import code
-from microgpt_core.pipeline.run import Reporter, Run
+from microgpt_core.pipeline.runs import code
+from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.storage.lock import locked
 
 SHORT = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.read import read_pipeline
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
 

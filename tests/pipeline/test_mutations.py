@@ -16,13 +16,14 @@ import yaml
 
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.models.presets import PRESETS
-from microgpt_core.pipeline import builtin, keys, read, yaml_reader
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, to_dict
-from microgpt_core.pipeline.source import packaged
-from microgpt_core.pipeline.top_level import TYPES
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.reading import keys, read, yaml_reader
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SUPPLIED, to_dict
+from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.top_level import TYPES
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.plugins.fields import fields_of
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry

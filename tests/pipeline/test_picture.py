@@ -21,11 +21,11 @@ from microgpt_core import ops
 from microgpt_core.engine.plan import Plan
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.forecast import forecast
-from microgpt_core.pipeline.picture import Node, graph_of
-from microgpt_core.pipeline.picture_dot import to_dot
-from microgpt_core.pipeline.picture_svg import to_svg
-from microgpt_core.pipeline.read import read_pipeline
+from microgpt_core.pipeline.preview.forecast import forecast
+from microgpt_core.pipeline.preview.picture import Node, graph_of
+from microgpt_core.pipeline.preview.picture_dot import to_dot
+from microgpt_core.pipeline.preview.picture_svg import to_svg
+from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.plugins.loader import load
 
 REGISTRY = load(builtin)

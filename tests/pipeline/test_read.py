@@ -9,11 +9,11 @@ from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.read import read_pipeline
-from microgpt_core.pipeline.settings import Pipeline, to_dict
-from microgpt_core.pipeline.source import packaged
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import Pipeline, to_dict
+from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.settings import TrainSettings

@@ -14,8 +14,8 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, Interrupted
-from microgpt_core.pipeline import code, provenance
-from microgpt_core.pipeline.run import Reporter
+from microgpt_core.pipeline.runs import code, provenance
+from microgpt_core.pipeline.runs.run import Reporter
 from microgpt_core.training.loss import BatchLoss
 
 TINY = {

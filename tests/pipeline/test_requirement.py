@@ -2,7 +2,7 @@
 
 import pytest
 
-from microgpt_core.pipeline.requirement import unmet
+from microgpt_core.pipeline.reading.requirement import unmet
 from microgpt_core.plugins.pack import Pack, PluginError
 
 PACKS = [

@@ -16,8 +16,8 @@ from microgpt_core.components import Dataset
 from microgpt_core.engine.capture import Captured
 from microgpt_core.errors import CheckpointError, ConfigurationError, DataError, Interrupted, StorageError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.pipeline import signals
-from microgpt_core.pipeline.run import Reporter
+from microgpt_core.pipeline.runs import signals
+from microgpt_core.pipeline.runs.run import Reporter
 from microgpt_core.storage.lock import locked
 from microgpt_core.text.char import Char
 from microgpt_core.training import trainer as trainer_module

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import microgpt_core
-from microgpt_core.pipeline import provenance
+from microgpt_core.pipeline.runs import provenance
 
 VARIABLE = "canary-0a7f3e-of-a-variable"
 TEXT = "canary in the text, 0a7f3e, which nobody is to see"

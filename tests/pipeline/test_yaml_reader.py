@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from microgpt_core.pipeline import yaml_reader
-from microgpt_core.pipeline.problems import PipelineError, Problem
-from microgpt_core.pipeline.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, Events, read_yaml
-from microgpt_core.pipeline.yaml_writer import write_yaml
+from microgpt_core.pipeline.reading import yaml_reader
+from microgpt_core.pipeline.reading.problems import PipelineError, Problem
+from microgpt_core.pipeline.reading.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, Events, read_yaml
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 
 SCALARS = {
     "3e-4": 3e-4, "1.5": 1.5, ".5": 0.5, "2.": 2.0, "1e3": 1000.0, "-1": -1, "+7": 7, "010": 10, "0o17": 15,

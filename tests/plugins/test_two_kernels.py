@@ -7,7 +7,7 @@ import pytest
 
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline.problems import PipelineError
+from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.plugins.selection import Without
 
 BACKEND = """

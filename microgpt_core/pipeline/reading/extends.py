@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline.overrides import forget
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.schema import shown
-from microgpt_core.pipeline.settings import COMPONENTS
-from microgpt_core.pipeline.source import find, packaged
-from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
+from microgpt_core.pipeline.reading.overrides import forget
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.schema import shown
+from microgpt_core.pipeline.reading.settings import COMPONENTS
+from microgpt_core.pipeline.reading.source import find, packaged
+from microgpt_core.pipeline.reading.yaml_reader import Document, Location, read_yaml
 
 MOST_FILES = 8  # one over the other: nobody finds a value in more
 

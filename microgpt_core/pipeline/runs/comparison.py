@@ -5,9 +5,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from microgpt_core.pipeline import archive
-from microgpt_core.pipeline.differences import differing
-from microgpt_core.pipeline.ledger import file_sum
+from microgpt_core.pipeline.runs import archive
+from microgpt_core.pipeline.runs.differences import differing
+from microgpt_core.pipeline.runs.ledger import file_sum
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS
 
 MODEL = "model/model.safetensors"

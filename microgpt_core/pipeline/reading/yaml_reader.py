@@ -14,7 +14,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.scanner import Scanner
 
-from microgpt_core.pipeline.problems import PipelineError, Place, Problem
+from microgpt_core.pipeline.reading.problems import PipelineError, Place, Problem
 
 Location = tuple[str | int, ...]  # ("model", "n_layer"), ("generate", "prompts", 0)
 

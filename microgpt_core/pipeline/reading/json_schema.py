@@ -8,11 +8,11 @@ import re
 from typing import Any
 
 from microgpt_core.models.presets import PRESETS
-from microgpt_core.pipeline.schema import json_schema
-from microgpt_core.pipeline.section import fitting
-from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Pipeline, plain
-from microgpt_core.pipeline.source import packaged
-from microgpt_core.pipeline.top_level import TYPES
+from microgpt_core.pipeline.reading.schema import json_schema
+from microgpt_core.pipeline.reading.section import fitting
+from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Pipeline, plain
+from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.top_level import TYPES
 from microgpt_core.plugins.fields import Field, fields_of
 from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry

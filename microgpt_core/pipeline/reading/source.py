@@ -5,8 +5,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
-from microgpt_core.pipeline.problems import PipelineError, Place, Problem
-from microgpt_core.pipeline.yaml_reader import MAX_BYTES
+from microgpt_core.pipeline.reading.problems import PipelineError, Place, Problem
+from microgpt_core.pipeline.reading.yaml_reader import MAX_BYTES
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -11,12 +11,12 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.pipeline.code import code_digests, used_packs
-from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.run_folder import write
-from microgpt_core.pipeline.settings import to_dict
+from microgpt_core.pipeline.reading.settings import to_dict
+from microgpt_core.pipeline.runs.backends import update_op
+from microgpt_core.pipeline.runs.code import code_digests, used_packs
+from microgpt_core.pipeline.runs.run import Run
+from microgpt_core.pipeline.runs.run_folder import write
 from microgpt_core.pipeline.stage import as_stage
-from microgpt_core.pipeline.stages import update_op
 from microgpt_core.saving.model_folder import read_json
 
 LEDGER = "stages.json"

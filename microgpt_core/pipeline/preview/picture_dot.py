@@ -1,6 +1,6 @@
 """A graph of calls as Graphviz DOT: `microgpt plan --dot | dot -Tpng -o block.png`."""
 
-from microgpt_core.pipeline.picture import Node
+from microgpt_core.pipeline.preview.picture import Node
 
 HEAD = """\
   graph [fontname=Helvetica, fontsize=11, labeljust=r, style=filled, color=gray93];

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from microgpt_core.errors import CheckpointError, StorageError
-from microgpt_core.pipeline.ledger import LEDGER
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.run_folder import ENVIRONMENT, RESOLVED, RUNS
-from microgpt_core.pipeline.yaml_reader import read_yaml
+from microgpt_core.pipeline.folders import RESOLVED, RUNS
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.yaml_reader import read_yaml
+from microgpt_core.pipeline.runs.ledger import LEDGER
+from microgpt_core.pipeline.runs.run_folder import ENVIRONMENT
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS, parse
 from microgpt_core.saving.model_folder import read_json
 from microgpt_core.storage.lock import LOCK, locked

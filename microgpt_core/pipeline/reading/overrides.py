@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from microgpt_core.pipeline.problems import PipelineError, Place, Problem
-from microgpt_core.pipeline.yaml_reader import Document, Location, read_yaml
+from microgpt_core.pipeline.reading.problems import PipelineError, Place, Problem
+from microgpt_core.pipeline.reading.yaml_reader import Document, Location, read_yaml
 
 VARIABLE = "MICROGPT_SET"
 NEXT_KEY = re.compile(r"\s+(?=[\w.]+=)")  # the space before it; one inside a value, such as [0.9, 0.95], stays

@@ -12,9 +12,9 @@ from microgpt_core.components.text import IGNORED
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import capture
 from microgpt_core.engine.tensor import tensor
-from microgpt_core.pipeline.forecast import Forecast
-from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.stages import update_op
+from microgpt_core.pipeline.preview.forecast import Forecast
+from microgpt_core.pipeline.runs.backends import update_op
+from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.text.batch import Batch
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.update import Update

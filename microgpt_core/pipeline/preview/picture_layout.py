@@ -7,7 +7,7 @@ nearest place that is free in all the rows it passes: so no edge can cross a box
 from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
 
-from microgpt_core.pipeline.picture import Node
+from microgpt_core.pipeline.preview.picture import Node
 
 LINE, PAD = 16, 10  # height of a line of text; space between text and the sides of its box
 BESIDE, BELOW = 40, 52  # space between boxes

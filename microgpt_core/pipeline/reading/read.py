@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core.errors import CheckpointError, ConfigurationError, StorageError
-from microgpt_core.pipeline.extends import read_extended
-from microgpt_core.pipeline.formats import check_formats
-from microgpt_core.pipeline.keys import check_keys
-from microgpt_core.pipeline.overrides import Overrides, apply
-from microgpt_core.pipeline.problems import PipelineError
-from microgpt_core.pipeline.run_folder import find_run, model_folder
-from microgpt_core.pipeline.section import finish, read_list, read_section
-from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Component, Pipeline
-from microgpt_core.pipeline.top_level import read_top_level
-from microgpt_core.pipeline.yaml_reader import Document
+from microgpt_core.pipeline.folders import find_run, model_folder
+from microgpt_core.pipeline.reading.extends import read_extended
+from microgpt_core.pipeline.reading.keys import check_keys
+from microgpt_core.pipeline.reading.overrides import Overrides, apply
+from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.reading.section import finish, read_list, read_section
+from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Component, Pipeline
+from microgpt_core.pipeline.reading.top_level import read_top_level
+from microgpt_core.pipeline.reading.yaml_reader import Document
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.model_folder import read_config
 
@@ -73,3 +72,15 @@ def check_freeze(document: Document, model: Component, patterns: list[str]) -> N
             built.freeze([pattern])
         except ConfigurationError as error:
             document.problem(("freeze", i), str(error))
+
+
+def check_formats(document: Document, registry: Registry) -> None:
+    """Note each format that the section `export` names and that nothing brings."""
+    section = document.data.get("export")
+    named = section.get("format") if isinstance(section, dict) else None
+    for i, name in enumerate(named if isinstance(named, list) else [named]):
+        try:
+            if isinstance(name, str):
+                registry.find("formats", name)
+        except ConfigurationError as error:
+            document.problem(("export", "format", *([i] if isinstance(named, list) else [])), str(error))

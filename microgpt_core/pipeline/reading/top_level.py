@@ -5,12 +5,11 @@ from os.path import expanduser
 from typing import Any, get_type_hints
 
 from microgpt_core.errors import ConfigurationError, UnknownNameError, nearest
-from microgpt_core.pipeline.backends import is_kernel
-from microgpt_core.pipeline.requirement import is_file, unmet
-from microgpt_core.pipeline.schema import validate_all
-from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, Pipeline
+from microgpt_core.pipeline.reading.requirement import is_file, unmet
+from microgpt_core.pipeline.reading.schema import validate_all
+from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, Pipeline
+from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.pipeline.stage import as_stage
-from microgpt_core.pipeline.yaml_reader import Document, Location
 from microgpt_core.plugins.loader import add_file
 from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
@@ -95,3 +94,8 @@ def check_stages(document: Document, registry: Registry, names: list[str]) -> No
 def short(name: str) -> str:
     """A name without packs and pins before and behind it."""
     return name.rpartition("/")[2].partition("@")[0]
+
+
+def is_kernel(name: str) -> bool:
+    """Whether what `kernels:` gives an op is a pack's kernel, `fast/numpy/gelu`, and not just a backend."""
+    return name.count("/") == 2

@@ -14,10 +14,9 @@ from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.models.model import Model
-from microgpt_core.pipeline.backends import find_kernels
-from microgpt_core.pipeline.machine import available_disk, available_memory, in_units, resident_bytes
-from microgpt_core.pipeline.settings import Pipeline
-from microgpt_core.pipeline.stages import update_op
+from microgpt_core.pipeline.reading.settings import Pipeline
+from microgpt_core.pipeline.runs.backends import find_kernels, update_op
+from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units, resident_bytes
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.settings import TrainSettings

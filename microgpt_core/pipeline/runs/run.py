@@ -15,9 +15,9 @@ from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import DataError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.model import Model
-from microgpt_core.pipeline.backends import find_kernels
-from microgpt_core.pipeline.settings import Pipeline
-from microgpt_core.pipeline.signals import Signals
+from microgpt_core.pipeline.reading.settings import Pipeline
+from microgpt_core.pipeline.runs.backends import find_kernels
+from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.checkpoint import TRAINER, newest_checkpoint
 from microgpt_core.saving.model_folder import WEIGHTS, copy_tensors, read_config, read_json, read_tokenizer

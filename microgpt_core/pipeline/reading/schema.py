@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, PydanticOmit, core_schema
 
 from microgpt_core.errors import nearest
-from microgpt_core.pipeline.yaml_reader import Document, Location
+from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 
 CONFIG = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 

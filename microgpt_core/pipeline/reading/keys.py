@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from microgpt_core.errors import nearest
-from microgpt_core.pipeline.section import Section
-from microgpt_core.pipeline.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED
-from microgpt_core.pipeline.top_level import TYPES
-from microgpt_core.pipeline.yaml_reader import Document
+from microgpt_core.pipeline.reading.section import Section
+from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED
+from microgpt_core.pipeline.reading.top_level import TYPES
+from microgpt_core.pipeline.reading.yaml_reader import Document
 from microgpt_core.plugins.fields import fields_of
 from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry

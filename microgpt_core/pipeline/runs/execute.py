@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from microgpt_core.errors import Interrupted, UnknownNameError
-from microgpt_core.pipeline.ledger import Ledger
-from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.run_folder import runs_of
+from microgpt_core.pipeline.folders import runs_of
+from microgpt_core.pipeline.runs.ledger import Ledger
+from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.storage.lock import locked
 

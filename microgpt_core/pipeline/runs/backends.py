@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from microgpt_core.components import Backend, Kernel
+from microgpt_core.components import Backend, Kernel, Op
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline.settings import Pipeline
+from microgpt_core.pipeline.reading.settings import Pipeline
+from microgpt_core.pipeline.reading.top_level import is_kernel
 from microgpt_core.plugins.registry import Registry
 
 
@@ -51,11 +52,6 @@ def find_kernels(pipeline: Pipeline, registry: Registry) -> Kernels:
     return Kernels(backends, table, {op: b.name for op, b in forced.items()}, list(forced.values()))
 
 
-def is_kernel(name: str) -> bool:
-    """Whether what `kernels:` gives an op is a pack's kernel, `fast/numpy/gelu`, and not just a backend."""
-    return name.count("/") == 2
-
-
 def made(registry: Registry, names: Iterable[str]) -> list[Backend]:
     return [registry.get("backends", name)() for name in names]
 
@@ -66,3 +62,9 @@ def able(backends: list[Backend]) -> list[Backend]:
         if reason := backend.unavailable():
             raise ConfigurationError(f"backend {backend.name!r} can't run on this machine: {reason}")
     return backends
+
+
+def update_op(pipeline: Pipeline, registry: Registry) -> Op:
+    """The op that the optimizer names: the core's, or one that a pack brought."""
+    found = registry.get("ops", pipeline.optimizer.cls.update)
+    return found if isinstance(found, Op) else found()

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import microgpt_core
-from microgpt_core.pipeline.run import Run
+from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.pack import CORE, Pack
 
 CODE = (".py", ".so", ".pyd", ".dylib", ".c", ".h")

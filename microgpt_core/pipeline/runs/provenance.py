@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core import __version__
-from microgpt_core.pipeline.archive import given, read_environment, read_settings
-from microgpt_core.pipeline.code import code_digests, used_packs
-from microgpt_core.pipeline.differences import differing
-from microgpt_core.pipeline.installation import cpu
-from microgpt_core.pipeline.ledger import start_digest
-from microgpt_core.pipeline.run import Run
-from microgpt_core.pipeline.run_folder import DEPENDENCIES, ENVIRONMENT, write
-from microgpt_core.pipeline.settings import to_dict
+from microgpt_core.pipeline.reading.settings import to_dict
+from microgpt_core.pipeline.runs.archive import given, read_environment, read_settings
+from microgpt_core.pipeline.runs.code import code_digests, used_packs
+from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.differences import differing
+from microgpt_core.pipeline.runs.ledger import start_digest
+from microgpt_core.pipeline.runs.run import Run
+from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES, ENVIRONMENT, write
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, version_of
 from microgpt_core.saving.checkpoint import STEP
 

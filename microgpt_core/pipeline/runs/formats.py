@@ -6,7 +6,6 @@ from pathlib import Path
 from microgpt_core.components import Format, Tokenizer
 from microgpt_core.errors import ConfigurationError, StorageError
 from microgpt_core.models.model import Model
-from microgpt_core.pipeline.yaml_reader import Document
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.model_folder import CONFIG
 
@@ -50,15 +49,3 @@ def write_all(registry: Registry, names: list[str], model: Model, tokenizer: Tok
     for format in formats:
         write_as(format, model, tokenizer, folder / f"model{format.suffix}")
     return [f"model{format.suffix}" for format in formats]
-
-
-def check_formats(document: Document, registry: Registry) -> None:
-    """Note each format that the section `export` names and that nothing brings."""
-    section = document.data.get("export")
-    named = section.get("format") if isinstance(section, dict) else None
-    for i, name in enumerate(named if isinstance(named, list) else [named]):
-        try:
-            if isinstance(name, str):
-                registry.find("formats", name)
-        except ConfigurationError as error:
-            document.problem(("export", "format", *([i] if isinstance(named, list) else [])), str(error))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline import archive
-from microgpt_core.pipeline.differences import flat
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, Pipeline, plain
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, Pipeline, plain
+from microgpt_core.pipeline.runs import archive
+from microgpt_core.pipeline.runs.differences import flat
 from microgpt_core.plugins.fields import fields_of
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.metrics_log import METRICS

@@ -3,8 +3,8 @@
 from html import escape
 from itertools import pairwise
 
-from microgpt_core.pipeline.picture import Node
-from microgpt_core.pipeline.picture_layout import LINE, PAD, Box, Track, lay_out
+from microgpt_core.pipeline.preview.picture import Node
+from microgpt_core.pipeline.preview.picture_layout import LINE, PAD, Box, Track, lay_out
 
 MARGIN = 24
 HEAD = """<style>

@@ -9,9 +9,9 @@ from microgpt_core.components import Op, check_slot, fits_slot
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.models.model import Model
 from microgpt_core.models.presets import PRESETS
-from microgpt_core.pipeline.schema import shown, validate_all
-from microgpt_core.pipeline.settings import COMPONENTS, SETTINGS, SUPPLIED, Component
-from microgpt_core.pipeline.yaml_reader import Document, Location
+from microgpt_core.pipeline.reading.schema import shown, validate_all
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SUPPLIED, Component
+from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.plugins.fields import Field, fields_of
 from microgpt_core.plugins.registry import Registry
 

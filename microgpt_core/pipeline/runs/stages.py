@@ -4,13 +4,13 @@ import json
 from math import exp, log
 from typing import Any
 
-from microgpt_core.components import Op
 from microgpt_core.inference.sampling import sample_rng
-from microgpt_core.pipeline.formats import write_all
-from microgpt_core.pipeline.machine import in_units
-from microgpt_core.pipeline.run import ANALYSIS, Run
-from microgpt_core.pipeline.run_folder import write
-from microgpt_core.pipeline.settings import Component, Pipeline
+from microgpt_core.pipeline.reading.settings import Component
+from microgpt_core.pipeline.runs.backends import update_op
+from microgpt_core.pipeline.runs.formats import write_all
+from microgpt_core.pipeline.runs.machine import in_units
+from microgpt_core.pipeline.runs.run import ANALYSIS, Run
+from microgpt_core.pipeline.runs.run_folder import write
 from microgpt_core.pipeline.stage import stage
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
@@ -61,12 +61,6 @@ def origin(registry: Registry, component: Component) -> str:
 def made_by(registry: Registry) -> str:
     """The packs whose components may be in a model, with their versions."""
     return ", ".join(pack.label for pack in registry.used)
-
-
-def update_op(pipeline: Pipeline, registry: Registry) -> Op:
-    """The op that the optimizer names: the core's, or one that a pack brought."""
-    found = registry.get("ops", pipeline.optimizer.cls.update)
-    return found if isinstance(found, Op) else found()
 
 
 def describe(run: Run, trainer: Trainer) -> None:
