@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 from microgpt_core.components import Backend, Op
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.plugins.kinds import KINDS
-from microgpt_core.plugins.pack import Pack
+from microgpt_core.plugins.pack import Pack, PluginError
 from microgpt_core.plugins.registry import Registry, first_line
 from microgpt_core.testing.analyzers import analyzer_checks
 from microgpt_core.testing.datasets import dataset_checks
-from microgpt_core.testing.ops import kernel_checks, op_checks
+from microgpt_core.testing.ops import kernel_checks, op_checks, require_available
 from microgpt_core.testing.optimizers import optimizer_checks
 from microgpt_core.testing.report import Check, NotTested, checks
 from microgpt_core.testing.schedules import schedule_checks
@@ -39,12 +39,19 @@ class Entry:
 
 
 def component_checks(pack: Pack, registry: Registry, kind: str, name: str) -> list[Check]:
-    """The checks of a component. It is imported and made for them; where it can't be, that is what fails."""
+    """The checks of a component. It is imported and made for them; where it can't be, that is what fails.
+
+    A kernel is let alone where its backend isn't here: what that needs, its own module may need, too.
+    """
     label, found = f"{KINDS[kind].one} {name}", list[Check]()
     try:
+        backend = backend_of(registry, name) if kind == "kernels" else None
         component = registry.get(kind, f"{pack.name}/{name}")
         found += checks(label, RULES, lambda: Entry(kind, name, component))
-        found += own_checks(registry, kind, name, component, label)
+        if backend is not None:
+            found += kernel_checks(component(), op_of(registry, name), backend, label)
+        else:
+            found += own_checks(registry, kind, component, label)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's class raises
         found.append(Check(label, "can_be_made", partial(fail, error)))
     return found
@@ -54,11 +61,9 @@ def fail(error: BaseException) -> NoReturn:
     raise error
 
 
-def own_checks(registry: Registry, kind: str, name: str, component: Any, label: str) -> list[Check]:
+def own_checks(registry: Registry, kind: str, component: Any, label: str) -> list[Check]:
     if kind == "ops":
         return op_checks(instance(component), label)
-    if kind == "kernels":
-        return checks_beside(registry, name, component(), label)
     if kind == "backends":
         return checks(label, [says_whether_it_can_run], component)
     found = []
@@ -72,11 +77,20 @@ def own_checks(registry: Registry, kind: str, name: str, component: Any, label: 
     return found
 
 
-def checks_beside(registry: Registry, name: str, kernel: Any, label: str) -> list[Check]:
-    """A kernel's checks, with its op and its backend, which may be other packs'."""
-    backend, op = name.split("/")
+def backend_of(registry: Registry, kernel: str) -> Backend:
+    """A kernel's backend, perhaps another pack's. Raises NotTested where it isn't here, is broken or can't run."""
     try:
-        return kernel_checks(kernel, instance(registry.get("ops", op)), registry.get("backends", backend)(), label)
+        made: Backend = registry.get("backends", kernel.partition("/")[0])()
+    except (UnknownNameError, PluginError) as error:
+        raise NotTested(str(error)) from error
+    require_available(made)
+    return made
+
+
+def op_of(registry: Registry, kernel: str) -> Op:
+    """A kernel's op, perhaps another pack's. Raises NotTested where it isn't here."""
+    try:
+        return instance(registry.get("ops", kernel.partition("/")[2]))
     except UnknownNameError as error:
         raise NotTested(str(error)) from error
 

@@ -44,8 +44,7 @@ def kernel_checks(
     """The checks of a kernel, on those of the op's cases that it supports; also on buffers that aren't aligned."""
 
     def make() -> list[Case]:
-        if reason := backend.unavailable():
-            raise NotTested(f"the backend {backend.name!r} can't run on this machine: {reason}")
+        require_available(backend)
         cases = (case for how in LAYOUTS for case in cases_of(op, *how, examples))
         if not (taken := list(supported(kernel, backend, cases))):
             raise ValueError(f"its `supports` refuses every case of {op!r}")
@@ -59,6 +58,12 @@ def kernel_checks(
 
     label = component or f"kernel {backend.name}/{op.name}"
     return on_cases(label, KERNEL_RULES, make) + on_cases(label, [allocates_nothing], make_large)
+
+
+def require_available(backend: Backend) -> None:
+    """Raise NotTested where a backend can't run on this machine."""
+    if reason := backend.unavailable():
+        raise NotTested(f"the backend {backend.name!r} can't run on this machine: {reason}")
 
 
 def supported(kernel: Kernel, backend: Backend, cases: Iterable[Case]) -> Iterator[Case]:

@@ -22,7 +22,8 @@ def find_pack(registry: Registry, name: str) -> Pack:
     for pack in registry.packs:
         if name == pack.name or plain(name) == plain(pack.distribution) or Path(name) == Path(pack.distribution):
             return pack
-    raise UnknownNameError("pack", name, [pack.distribution for pack in registry.packs])
+    short, known = plain(name).removeprefix("microgpt-"), [pack.name for pack in registry.packs if pack.name != CORE]
+    raise UnknownNameError("pack", short, known, "Install a pack to test it, or name a Python file")
 
 
 def plain(distribution: str) -> str:

@@ -116,9 +116,8 @@ class Trainer:
             if self.settings.on_non_finite == "rollback" and not self.last:
                 self.save()  # to go back to
             while not self.stopped_by:
-                if self.at.logged:
-                    self.make_step(budget)
-                self.finish_step(budget)
+                if not self.at.logged or self.make_step(budget):
+                    self.finish_step(budget)
         last, step = self.last, self.at.step
         assert last is not None  # a step was made, or restored
         val_loss = last.val_loss
@@ -139,13 +138,14 @@ class Trainer:
         """Whether now is the time for what is done every `interval` steps (0: never) and at the end."""
         return interval > 0 and (at_end is not None or self.at.step % interval == 0)
 
-    def make_step(self, budget: Budget) -> None:
-        """The next step, as far as its update; where numbers aren't finite, what the settings say of that."""
+    def make_step(self, budget: Budget) -> bool:
+        """The next step, as far as its update. False after a rollback, perhaps to a step that has to be finished."""
         made = self.one_step(budget)
-        while made is None:
-            made = self.one_step(budget)
+        if made is None:
+            return False
         self.last, self.at.logged = made, False
         self.log.write(TIMINGS, made.timings() | {"elapsed_s": round(budget.seconds, 3)})
+        return True
 
     def finish_step(self, budget: Budget) -> None:
         """What is due after a step: evaluation, a line in the log, a checkpoint. After a signal, only that."""
@@ -225,7 +225,7 @@ class Trainer:
             past = self.at.left_out + step
             self.restore(checkpoint)
             self.at.left_out = past - self.at.step
-            self.log.cut(self.at.step)
+            self.log.cut(self.at.step, self.at.logged)
             self.rollbacks += 1
             return False
         raise self.non_finite(step, what)

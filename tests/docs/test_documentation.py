@@ -5,7 +5,8 @@
 * In a ```console or ```bash fence, lines that begin with `$ ` are commands of `microgpt` or `python`; the lines below
   are their output, where `...` stands for anything. They exit with 0, or as a line `[exit 2]` says.
 * A comment right above a fence leaves it out: <!-- skip: REASON -->, or <!-- command: NAME --> for the README's
-  set-up commands, which continuous integration runs. <!-- file: NAME --> makes the fence a file of that name.
+  set-up commands: continuous integration runs `test`, and what the first run prints has a test of its own below.
+  <!-- file: NAME --> makes the fence a file of that name.
 * The folder has a text of the reader's own in it: my-texts/story.txt.
 """
 
@@ -30,6 +31,7 @@ PAGES = sorted(file.relative_to(ROOT).as_posix() for file in [*ROOT.glob("README
 SNIPPET_RUNNER = Path(__file__).with_name("run_snippets.py")
 STORY = "Once there was a model that had read one story, and this was it.\n" * 30
 LIMIT = 30.0  # seconds for a snippet or a command
+PROGRAMS = {"microgpt": ["-m", "microgpt_core"], "python": list[str]()}
 
 FENCE = re.compile(
     r"^(?:<!-- *(?P<marker>[\w-]+): *(?P<reason>.*?) *-->\n)?"
@@ -173,16 +175,11 @@ def console_problems(fence: Fence, page: str, folder: Path, limit: float) -> Ite
         yield f"{page}:{fence.line}: nothing is run here; begin commands with `$ `, or say <!-- skip: REASON -->"
     for command in commands:
         where = f"{page}:{command.line}"
-        program = {"microgpt": ["-m", "microgpt_core"], "python": []}.get(command.words[0])
-        if program is None:
+        if command.words[0] not in PROGRAMS:
             yield f"{where}: only microgpt and python are run, found {command.words[0]}; say <!-- skip: REASON -->"
             continue
         try:
-            done = subprocess.run(
-                [sys.executable, *program, *command.words[1:]],
-                cwd=folder, env=environment(folder), timeout=limit, encoding="utf-8",
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            done = run(command.words, folder, limit)
         except subprocess.TimeoutExpired:
             yield f"{where}: still running at the time limit"
             continue
@@ -190,6 +187,15 @@ def console_problems(fence: Fence, page: str, folder: Path, limit: float) -> Ite
             yield f"{where}: exit code {done.returncode}, expected {command.exit_code}\n{done.stdout}"
         elif command.shown and not looks_like(command.shown, done.stdout.splitlines()):
             yield f"{where}: shown\n{chr(10).join(command.shown)}\nprinted\n{done.stdout}"
+
+
+def run(words: list[str], folder: Path, limit: float) -> subprocess.CompletedProcess[str]:
+    """Run one of PROGRAMS in a folder; its stdout has stderr in between."""
+    return subprocess.run(
+        [sys.executable, *PROGRAMS[words[0]], *words[1:]],
+        cwd=folder, env=environment(folder), timeout=limit, encoding="utf-8",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
 
 
 def looks_like(shown: list[str], printed: list[str]) -> bool:
@@ -205,6 +211,27 @@ def looks_like(shown: list[str], printed: list[str]) -> bool:
 def test_a_page_does_what_it_shows(path: str, tmp_path: Path) -> None:
     found = list(problems(ROOT / path, tmp_path))
     assert not found, "\n\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="another system's exp and log may round otherwise")
+def test_the_first_run_prints_and_draws_what_the_readme_shows(tmp_path: Path) -> None:
+    """All but its speed, to the last digit. Where numbers change for a reason, show those of a new run."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    fences = iter(read_fences(page))
+    command = next(fence for fence in fences if (fence.marker, fence.reason) == ("command", "run"))
+    timeless = re.sub(r" *[\d,]+ tokens/s.*", "...", next(fences).source)
+    shown = timeless.replace("\nstep", "\n...\nstep").splitlines()  # a slow machine says more of its progress
+    words = command.source.splitlines()[-1].removeprefix(".venv/bin/").split()
+    printed = run(words, tmp_path, 600.0).stdout.splitlines()
+    assert looks_like(shown, printed), "\n".join(printed)
+    for i, line in enumerate(shown):  # the planted bugs: one line's digits are others
+        other = line.translate(str.maketrans("0123456789", "1234567890"))
+        assert other == line or not looks_like([*shown[:i], other, *shown[i + 1 :]], printed)
+    (loss,) = re.findall(r"validation loss (\d\.\d+)", "\n".join(printed))
+    assert f"After 1,000 steps it is {float(loss):.3f} on" in page
+    run(["python", str(ROOT / "scripts" / "draw_loss.py"), "runs/names-1", "loss.svg"], tmp_path, LIMIT)
+    assert (tmp_path / "loss.svg").read_bytes() == (ROOT / "docs" / "images" / "names-loss.svg").read_bytes()
 
 
 PYTHON = "```python\n{}\n```\n"

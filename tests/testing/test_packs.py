@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -207,19 +208,81 @@ def test_without_examples_it_is_not_tested_and_that_is_said(install) -> None:
     assert skipped.notes == ["it needs cap; say what to try in the class: examples = [{'cap': ...}]"]
 
 
-def test_a_kernel_whose_backend_is_not_installed_is_not_tested(install) -> None:
-    kernel = """
-class Fast(Kernel):
-    '''Fast.'''
+KERNEL = """
+from microgpt_core.components import Backend
+class GPU(Backend):
+    "Its kernels may need what only it has."
+    name = "gpu"
+    def unavailable(self): return {reason}
+class Idle(Kernel):
+    "It runs, and writes nothing."
+    def forward(self, *views): pass
+    backward = forward
+class Unmakeable(Idle):
+    "It can't be made."
+    def __init__(self): raise OSError("no kernel.cl")
+@hookimpl
+def microgpt_backends():
+    return {{"gpu": {backend}}}
 @hookimpl
 def microgpt_kernels():
-    return {"gpu/mul": Fast}
+    return {{"{on}/relu": {kernel}}}
 """
-    report = conformance.test_pack(install("caps", source(more=kernel)))
-    assert report
-    (result,) = [r for r in report.results if r.component == "kernel gpu/mul" and r.check == "can_be_made"]
-    assert result.state == "skipped"
-    assert result.notes[0].startswith("unknown backend 'gpu'; known: reference")
+GONE = '"microgpt_caps_gone:Gone"'  # a module that isn't there
+
+
+def kernel_results(install, *, on: str = "gpu", backend: str = "GPU", kernel: str = GONE, reason: object = None):
+    """What a report says of a pack's kernel, and whether the report is true."""
+    more = KERNEL.format(on=on, backend=backend, kernel=kernel, reason=repr(reason))
+    report = conformance.test_pack(install("caps", source(more=more)))
+    return [r for r in report.results if r.component == f"kernel {on}/relu"], bool(report)
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "passes"),
+    [
+        ({"on": "card"}, "unknown backend 'card'; known: gpu, reference", True),
+        ({"on": "numpy"}, r"unknown backend 'numpy'; .*\. microgpt-numpy brings it: microgpt plugins install ", True),
+        ({"reason": "no such card"}, "the backend 'gpu' can't run on this machine: no such card$", True),
+        ({"backend": GONE}, "backend 'gpu' of microgpt-caps 1.0: .*No module named 'microgpt_caps_gone'; try: ", False),
+    ],
+    ids=["unknown", "another pack's", "unavailable", "broken"],
+)
+def test_a_kernel_whose_backend_is_not_here_is_not_tested(install, options: dict, said: str, passes: bool) -> None:
+    """Its module may need what the backend needs. A backend that is broken is what fails, in its own pack."""
+    (result,), passed = kernel_results(install, **options)
+    assert (result.check, result.state, passed) == ("can_be_made", "skipped", passes)
+    assert re.match(said, result.notes[0])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "check", "said"),
+    [
+        (GONE, "can_be_made", "No module named 'microgpt_caps_gone'"),
+        ("Unmakeable", "can_be_made", "OSError: no kernel.cl microgpt_caps.py:"),
+        ("Idle", "agrees_with_reference", "out is "),
+    ],
+)
+def test_a_broken_kernel_whose_backend_is_here_fails(install, kernel: str, check: str, said: str) -> None:
+    """The planted bugs of the test above: nothing that its backend can run is skipped."""
+    results, passed = kernel_results(install, kernel=kernel)
+    found = {r.check: r for r in results if r.state == "failed"}
+    assert not passed
+    assert said in found[check].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("microgpt-cpas", r"unknown pack 'cpas' \(did you mean 'caps'\?\); known: caps\."),
+        ("microgpt-mish", r"unknown pack 'mish'; known: caps\."),  # what they all begin with makes no two alike
+        ("microgpt-cor", r"unknown pack 'cor'; known: caps\."),  # the core is none to suggest
+    ],
+)
+def test_only_an_installed_pack_that_is_meant_is_suggested(install, name: str, said: str) -> None:
+    install("caps", source())
+    with pytest.raises(UnknownNameError, match=said):
+        conformance.test_pack(name)
 
 
 @pytest.mark.parametrize("name", ["caps", "microgpt-caps", "microgpt_caps", "Microgpt-Caps"])
@@ -235,7 +298,7 @@ def test_a_file_s_path_may_be_written_in_any_way(mish: Path, monkeypatch: pytest
 
 
 def test_what_is_no_pack_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="unknown pack 'microgpt-msih'"):
+    with pytest.raises(UnknownNameError, match="Install a pack to test it, or name a Python file"):
         conformance.test_pack("microgpt-msih")
     with pytest.raises(PluginError, match="no such file"):
         conformance.test_pack(tmp_path / "msih.py")

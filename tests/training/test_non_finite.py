@@ -294,9 +294,10 @@ def test_what_is_stored_cant_be_skipped(tiny) -> None:
         trainer.train()
 
 
-def rolled_back(tiny, folder: Path, bad_steps: set[int], **settings):
-    trainer = tiny().trainer(folder=folder, settings={
-        "max_steps": 9, "checkpoint_interval": 2, "on_non_finite": "rollback", "accumulation": 1, **settings,
+def rolled_back(tiny, folder: Path, bad_steps: set[int], checkpoint_interval: int = 2, **options):
+    trainer = tiny().trainer(folder=folder, **options, settings={
+        "max_steps": 9, "checkpoint_interval": checkpoint_interval, "eval_interval": 3, "on_non_finite": "rollback",
+        "accumulation": 1,
     })  # fmt: skip
     skewed(trainer, bad_steps)
     return trainer
@@ -342,3 +343,25 @@ def test_without_a_folder_there_is_nothing_to_go_back_to(tiny) -> None:
     skewed(trainer, {2})
     with pytest.raises(NonFiniteError, match="step 3: "):
         trainer.train()
+
+
+def test_a_rollback_to_a_step_that_a_signal_cut_short_finishes_that_step_first(tiny, weights, tmp_path: Path) -> None:
+    """All is as without the signal, and with a checkpoint made right after that step."""
+
+    def make(name: str, checkpoint_interval: int = 0, **options):
+        options["validation"] = tiny().validation()
+        trainer = rolled_back(tiny, tmp_path / name, {4}, checkpoint_interval, **options)
+        trainer.loss.evaluate = lambda batches: float(trainer.at.step)  # the first is the best
+        return trainer
+
+    whole, calls, done = make("whole", checkpoint_interval=3), iter(range(9)), []
+    result = whole.train()
+    make("cut", interrupted=lambda: next(calls) == 2).train()  # asked once a step
+    cut = make("cut", on_step=lambda step: done.append(step.step))
+    cut.restore(tmp_path / "cut" / "checkpoints" / "step-000003")
+    assert not cut.at.logged
+    assert cut.train().step == result.step == 3
+    assert done == [3, 4, 3, 4, 5, 6, 7, 8, 9]
+    assert vars(cut.at) == vars(whole.at)
+    assert weights(cut.model) == weights(whole.model)
+    assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
