@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from microgpt_core.inference.language_model import LanguageModel as LanguageModel
     from microgpt_core.models.gpt import GPT as GPT
     from microgpt_core.models.model import Model as Model
-    from microgpt_core.pipeline.api import export as export, load as load, plan as plan, resume as resume, run as run
+    from microgpt_core.pipeline.api import plan as plan, resume as resume, run as run
     from microgpt_core.pipeline.dry_run import dry_run as dry_run
     from microgpt_core.pipeline.reproduce import reproduce as reproduce
     from microgpt_core.pipeline.stage import stage as stage
+    from microgpt_core.pipeline.trained import export as export, load as load
     from microgpt_core.plugins.selection import AllowCode as AllowCode, Without as Without
     from microgpt_core.testing.gradients import check as check
     from microgpt_core.training.trainer import Trainer as Trainer
@@ -70,8 +71,6 @@ PUBLIC = {
     "LanguageModel": "inference.language_model",
     "GPT": "models.gpt",
     "Model": "models.model",
-    "export": "pipeline.api",
-    "load": "pipeline.api",
     "plan": "pipeline.api",
     "AllowCode": "plugins.selection",
     "Without": "plugins.selection",
@@ -80,6 +79,8 @@ PUBLIC = {
     "run": "pipeline.api",
     "dry_run": "pipeline.dry_run",
     "stage": "pipeline.stage",
+    "export": "pipeline.trained",
+    "load": "pipeline.trained",
     "check": "testing.gradients",
     "Trainer": "training.trainer",
 }  # fmt: skip

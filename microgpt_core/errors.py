@@ -6,7 +6,7 @@ command line returns for it.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC
 from os.path import commonprefix
 
 
@@ -84,7 +84,7 @@ class StorageError(MicrogptError, OSError):
     def __init__(self, message: str, errno: int | None = None) -> None:
         super().__init__(message)
         self.errno = errno
-        if errno in (ENOSPC, EDQUOT):
+        if errno in (ENOSPC, EDQUOT, EFBIG):
             self.exit_code = DoesNotFitError.exit_code
 
 

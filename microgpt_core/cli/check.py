@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from microgpt_core.cli.options import code_option, json_option, plugin_option, set_option
-from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError
 from microgpt_core.pipeline.check import about, check
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.plugins.selection import Plugins
@@ -28,16 +28,18 @@ Examples:
 def command(pipeline: str, overrides: tuple[str, ...], plugins: Plugins, as_json: bool) -> None:
     """Say what is wrong with PIPELINE, all of it at once, as `run` would. Its text is read too; nothing is written.
 
-    Exits with 0 where nothing is, after a line that says what it is; with 2 otherwise.
+    Exits with 0 where nothing is, after a line that says what it is; with 2 otherwise, or 4 for a size that no machine
+    has room for.
     """
     if not as_json:
         click.echo(about(check(pipeline, overrides, plugins=plugins)))
         return
+    code = 0
     try:
         said, wrong = about(check(pipeline, overrides, plugins=plugins)), list[dict[str, Any]]()
     except PipelineError as error:
-        said, wrong = "", [problem.to_dict() for problem in error.problems]
-    except (ConfigurationError, DataError) as error:
-        said, wrong = "", [{"message": str(error)}]
+        said, wrong, code = "", [problem.to_dict() for problem in error.problems], error.exit_code
+    except (ConfigurationError, DataError, DoesNotFitError) as error:
+        said, wrong, code = "", [{"message": str(error)}], error.exit_code
     click.echo(json.dumps({"ok": not wrong, "about": said, "problems": wrong}, indent=2))
-    sys.exit(ConfigurationError.exit_code if wrong else 0)
+    sys.exit(code)

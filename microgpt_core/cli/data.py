@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from microgpt_core.cli.options import json_option
+from microgpt_core.cli.options import examples, json_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.text import cache
 
 
-@click.group("data")
+@click.group("data", epilog=examples("data list", "data get ssa-names", "data add ssa-names names.txt"))
 def command() -> None:
     """List, fetch and add well-known texts, each known by its checksum."""
 
 
-@command.command("list")
+@command.command("list", epilog=examples("data list --json"))
 @json_option
 def list_data(as_json: bool) -> None:
     """List the texts, and which of them are in the cache."""
@@ -32,7 +32,7 @@ def list_data(as_json: bool) -> None:
     print_table(("name", "cached", "bytes", "licence", "sha256", "what it is"), rows)
 
 
-@command.command("add")
+@command.command("add", epilog=examples("data add ssa-names names.txt"))
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
 def add(name: str, file: Path) -> None:
@@ -40,7 +40,7 @@ def add(name: str, file: Path) -> None:
     click.echo(cache.add(name, file))
 
 
-@command.command("get")
+@command.command("get", epilog=examples("data get ssa-names"))
 @click.argument("name")
 def get(name: str) -> None:
     """Fetch NAME over the network, unless it is in the cache."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from microgpt_core.cli.options import json_option
+from microgpt_core.cli.options import examples, json_option
 from microgpt_core.cli.plugins import described
 from microgpt_core.cli.table import print_table
 from microgpt_core.pipeline.installation import diagnose
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=examples("doctor", "doctor --json > about.json"))
 @json_option
 def command(as_json: bool) -> None:
     """Look over this installation: versions, machine, packs, and what to fix. Exits with 1 where there is something.

@@ -9,7 +9,7 @@ import click
 from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import DataError
-from microgpt_core.pipeline import api
+from microgpt_core.pipeline import trained
 from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
@@ -36,10 +36,10 @@ def command(model: str, text: TextIO | None, document: str, plugins: Plugins, as
     and UTF-8 bytes of the documents, to which line ends don't belong unless a document is a file.
     """
     if text is None:
-        language_model, loss = api.held_out(model, plugins)
+        language_model, loss = trained.held_out(model, plugins)
         values = {"loss": loss, "perplexity": exp(loss)}
     else:
-        language_model = api.load(model, plugins)
+        language_model = trained.load(model, plugins)
         values = language_model.evaluate(read_documents(text, document, language_model.tokenizer))
     vocab_size = language_model.tokenizer.vocab_size
     values["guessing"] = log(vocab_size)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from microgpt_core.cli.options import json_option, plugin_option
-from microgpt_core.pipeline import api
+from microgpt_core.pipeline import trained
 from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
@@ -17,7 +17,7 @@ Examples:
 """
 
 
-@click.command("export", epilog=EXAMPLES)
+@click.command("export", epilog=EXAMPLES, context_settings={"allow_extra_args": True})
 @click.argument("model")
 @click.option("--format", "-f", "format_name", default="python", show_default=True, help="See microgpt list formats.")
 @click.option(
@@ -32,7 +32,9 @@ def command(model: str, format_name: str, output: Path | None, force: bool, plug
 
     The file is whole or not there at all, and an earlier one stays unless --force replaces it.
     """
-    path = api.export(model, format_name, output, force=force, plugins=plugins)
+    if extra := click.get_current_context().args:
+        raise click.UsageError(f"expected one MODEL, found {extra[0]!r} too; a format is named so: --format {extra[0]}")
+    path = trained.export(model, format_name, output, force=force, plugins=plugins)
     about = {"path": str(path), "format": format_name, "bytes": size(path)}
     click.echo(json.dumps(about, indent=2) if as_json else f"{path}  {about['bytes']:,} bytes")
 

@@ -8,9 +8,11 @@ import click
 
 from microgpt_core.cli.interactive import Interactive, typed_lines, write_text
 from microgpt_core.cli.options import json_option, plugin_option
+from microgpt_core.errors import DoesNotFitError
 from microgpt_core.inference.generate import Token
 from microgpt_core.inference.settings import GenerateSettings
-from microgpt_core.pipeline import api
+from microgpt_core.pipeline import trained
+from microgpt_core.pipeline.reading.sizes import MOST_SAMPLES
 from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
@@ -57,9 +59,11 @@ def command(
     natural logarithm of what the model itself gave it, before temperature and cuts.
     """
     settings = GenerateSettings(list(prompts) or [""], **choices)  # checks them all
+    if (n_texts := len(settings.prompts) * settings.num_samples) > MOST_SAMPLES:
+        raise DoesNotFitError(f"--num-samples makes {n_texts:,} texts; allowed: up to {MOST_SAMPLES:,} at a time")
     if interactive and (prompts or as_json):
         raise click.UsageError("--interactive reads its prompts line by line and prints plain text")
-    language_model = api.load(model, plugins)
+    language_model = trained.load(model, plugins)
     if interactive:
         Interactive(language_model, settings).answer(typed_lines())
         return

@@ -7,6 +7,7 @@ import click
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.init import default_name, starter
 from microgpt_core.pipeline.reading.top_level import FILE_NAME
+from microgpt_core.plugins.hints import quoted
 from microgpt_core.storage.atomic import atomic_write
 
 EXAMPLES = """\b
@@ -30,4 +31,4 @@ def command(data: str | None, name: str | None, force: bool) -> None:
     if path.exists() and not force:
         raise ConfigurationError(f"{path} is there already; choose another --name, or replace it with --force")
     atomic_write(path, starter(data, f"./{path}").encode("utf-8"))
-    click.echo(f"wrote {path}; now: microgpt run ./{path}")
+    click.echo(f"wrote {path}; now: microgpt run {quoted(f'./{path}')}")

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from microgpt_core.cli.options import json_option, plugin_option
+from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline import builtin
@@ -15,7 +15,7 @@ from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
 
 
-@click.command("list")
+@click.command("list", epilog=examples("list", "list optimizers", "list ops --plugin ./mish.py --json"))
 @click.argument("kind", required=False)
 @plugin_option
 @json_option

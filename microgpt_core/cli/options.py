@@ -21,6 +21,13 @@ set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", callback=after_environment,
     help="Change a value of the pipeline, such as model.n_layer=4. May be repeated. MICROGPT_SET does the same.",
 )  # fmt: skip
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: what can be typed, each line without `microgpt`."""
+    return "\b\nExamples:\n" + "".join(f"  microgpt {line}\n" for line in lines)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

@@ -119,8 +119,8 @@ def print_parameters(found: Forecast, everything: bool) -> None:
 
 def fold(rows: list[Row], name: Callable[[Row], str], everything: bool) -> tuple[list[Row], list[Row]]:
     """The rows to show, and those of the blocks after the first, which are like it."""
-    later = [] if everything else [row for row in rows if LATER_BLOCK.match(name(row))]
-    return [row for row in rows if row not in later], later
+    later = [not everything and LATER_BLOCK.match(name(row)) is not None for row in rows]
+    return [row for row, off in zip(rows, later) if not off], [row for row, off in zip(rows, later) if off]
 
 
 def print_calls(plan: Plan, explain: bool, everything: bool) -> None:
@@ -135,7 +135,8 @@ def print_calls(plan: Plan, explain: bool, everything: bool) -> None:
         name = f"{call.op.name}.{call.method}" + (f" sets {', '.join(call.sets)}" if call.sets else "")
         name += " again" if call.again else ""
         row = [str(at), call_scope(plan, call), name, shapes, lives, f"{call.flops:,}", f"{call.bytes:,}", call.backend]
-        rows.append([*row, "; ".join(call.refusals) or "first choice"] if explain else row)
+        chosen = "forced by kernels:" if call.forced else "first choice"
+        rows.append([*row, "; ".join(call.refusals) or chosen] if explain else row)
     print_table([*headers, "why"] if explain else headers, rows)
     if folded:
         click.echo(f"... and {len(folded)} calls of further blocks: --all")

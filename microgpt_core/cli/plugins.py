@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from microgpt_core import hookspecs
-from microgpt_core.cli.options import json_option, plugin_option
+from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import MicrogptError
 from microgpt_core.pipeline import builtin
@@ -54,7 +54,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", epilog=examples("plugins list", "plugins list --hook microgpt_ops"))
 @click.option("--all", "everything", is_flag=True, help="List the core's own pack too.")
 @click.option("--hook", metavar="NAME", help="Only the packs with this hook, such as microgpt_ops.")
 @plugin_option
@@ -95,7 +95,7 @@ def brings(pack: Pack) -> str:
     return "; ".join(parts)
 
 
-@command.command("hooks")
+@command.command("hooks", epilog=examples("plugins hooks --json"))
 @json_option
 def hooks(as_json: bool) -> None:
     """List the hooks: what a pack can bring, and how each is written."""
@@ -114,7 +114,7 @@ def signature_of(hook: Callable[..., Any]) -> str:
     return re.sub(r"[\w.]+\.", "", str(inspect.signature(hook)))
 
 
-@command.command("install")
+@command.command("install", epilog=examples("plugins install microgpt-mish", "plugins install -e ./microgpt-swish"))
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("--upgrade", is_flag=True, help="Take the newest version, where one is installed already.")
 @click.option("--editable", "-e", is_flag=True, help="Of a folder: what is changed in it counts at once.")
@@ -135,7 +135,7 @@ def install(targets: tuple[str, ...], upgrade: bool, editable: bool, dry_run: bo
     sys.exit(any(pack.failure for pack in packs))
 
 
-@command.command("uninstall")
+@command.command("uninstall", epilog=examples("plugins uninstall microgpt-mish"))
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @dry_run_option
 def uninstall(names: tuple[str, ...], dry_run: bool) -> None:
@@ -154,7 +154,7 @@ def run_pip(words: list[str], dry_run: bool) -> None:
         raise MicrogptError(f"pip ended with code {code}: {shown}")
 
 
-@command.command("test")
+@command.command("test", epilog=examples("plugins test microgpt-mish", "plugins test ./mish.py"))
 @click.argument("pack", metavar="PACK|FILE")
 @json_option
 def test(pack: str, as_json: bool) -> None:
@@ -166,7 +166,7 @@ def test(pack: str, as_json: bool) -> None:
     sys.exit(0 if report else 1)
 
 
-@command.command("new")
+@command.command("new", epilog=examples("plugins new op swish", "plugins new tokenizer syllables -o packs"))
 @click.argument("kind", type=click.Choice(KINDS_OF_PACKS))
 @click.argument("name")
 @click.option("--output", "-o", default=".", type=click.Path(path_type=Path), help="The folder to make it in [here].")

@@ -70,14 +70,14 @@ def command(
     ends a run after the step that it is at, with a checkpoint to go on from.
     """
     reporter = ConsoleReporter(samples_to_stdout=not as_json)
-    if (pipeline is None) == (resume is None) or (resume and (output or start or dry)):
-        raise click.UsageError("expected PIPELINE, or --resume DIR, without --output, --from and --dry-run")
+    if (pipeline is None) == (resume is None) or (resume and (output or dry)):
+        raise click.UsageError("expected PIPELINE, or --resume DIR without --output and --dry-run")
     if dry:
         rehearse(dry_run(str(pipeline), overrides, output=output, force=force, plugins=plugins), force, as_json)
         return
     with profiled(profile):
         if resume:
-            run = api.resume(resume, overrides, force=force, plugins=plugins, reporter=reporter)
+            run = api.resume(resume, overrides, force=force, start=start, plugins=plugins, reporter=reporter)
         else:
             run = api.run(
                 str(pipeline), overrides, output=output, force=force, start=start, plugins=plugins, reporter=reporter
@@ -87,7 +87,9 @@ def command(
         about = {"folder": str(run.folder), "result": result, "evaluation": run.evaluation, "samples": run.samples}
         click.echo(json.dumps(about, indent=2))
     else:
-        reporter.headline(f"\nthe run is in {run.folder}; more like this: microgpt generate {run.folder}")
+        trained = (run.folder / "model").is_dir()
+        more = f"; more like this: microgpt generate {run.folder}" if trained else ""
+        reporter.headline(f"\nthe run is in {run.folder}{more}")
 
 
 @contextmanager

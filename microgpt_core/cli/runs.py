@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from microgpt_core.cli.options import json_option, plugin_option
+from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.cli.progress import ConsoleReporter, duration
 from microgpt_core.cli.sparkline import sparkline
 from microgpt_core.cli.table import print_table
@@ -51,7 +51,7 @@ def complete_run(ctx: click.Context, parameter: click.Parameter, incomplete: str
     return [name for name in ("latest", *(path.name for path in run_folders())) if name.startswith(incomplete)]
 
 
-@command.command("list")
+@command.command("list", epilog=examples("runs list", "runs list --json"))
 @click.option("--all", "everything", is_flag=True, help=f"List them all; without it, the {SHOWN} newest.")
 @json_option
 def list_runs(everything: bool, as_json: bool) -> None:
@@ -96,7 +96,7 @@ def day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-@command.command("show")
+@command.command("show", epilog=examples("runs show latest", "runs show names-1 --json"))
 @click.argument("run", shell_complete=complete_run)
 @plugin_option
 @json_option
@@ -167,7 +167,7 @@ def some(rows: Sequence[Any]) -> list[Any]:
     return [rows[(i + 1) * len(rows) // n - 1] for i in range(n)]
 
 
-@command.command("compare")
+@command.command("compare", epilog=examples("runs compare names-1 names-2"))
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", shell_complete=complete_run)
 @json_option
 def compare_runs(runs: tuple[str, ...], as_json: bool) -> None:
@@ -217,7 +217,7 @@ def verdict(found: Mapping[str, Any]) -> list[str]:
     return said
 
 
-@command.command("reproduce")
+@command.command("reproduce", epilog=examples("runs reproduce names-1 --output runs/again"))
 @click.argument("run", shell_complete=complete_run)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="A new folder to keep the second run in [none].")
 @plugin_option

@@ -30,4 +30,5 @@ def command(output: Path | None, plugins: Plugins) -> None:
         click.echo(text, nl=False)
         return
     atomic_write(output, text.encode("utf-8"))
-    click.echo(f"{output}: begin a pipeline with  # yaml-language-server: $schema={output.as_posix()}", err=True)
+    link = output.as_posix().replace(" ", "%20")
+    click.echo(f"{output}: begin a pipeline with  # yaml-language-server: $schema={link}", err=True)

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from microgpt_core.cli.options import json_option, plugin_option
+from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.components import SLOTS, Op, fits_slot
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.settings import COMPONENTS, SUPPLIED, plain
 from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.plugins.fields import Field, type_text
 from microgpt_core.plugins.kinds import kind_named
@@ -21,7 +22,7 @@ from microgpt_core.plugins.selection import Plugins
 SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
 
 
-@click.command("show")
+@click.command("show", epilog=examples("show model gpt", "show op rmsnorm", "show pipeline names > mine.yaml"))
 @click.argument("kind")
 @click.argument("name")
 @plugin_option
@@ -31,7 +32,8 @@ def command(kind: str, name: str, plugins: Plugins, as_json: bool) -> None:
     if kind in ("pipeline", "pipelines"):
         if name not in packaged():
             raise UnknownNameError("pipeline", name, packaged())
-        click.echo(packaged()[name].read_text(encoding="utf-8"), nl=False)
+        text = packaged()[name].read_text(encoding="utf-8")
+        click.echo(json.dumps(read_yaml(text, name).data, indent=2) if as_json else text, nl=as_json)
         return
     registry = load(builtin, plugins)
     about = registry.describe(kind, name)

@@ -29,6 +29,7 @@ class Choice:
     backend: Backend
     kernel: Kernel | Op
     refusals: list[str] = field(default_factory=list)
+    forced: bool = False  # no other was asked
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -109,13 +110,14 @@ class Kernels:
         Raises ConfigurationError where the op is forced onto a backend that can't run it.
         """
         refusals: list[str] = []
+        forced = call.op.name in self._forced
         for backend in self._forced.get(call.op.name, self._order):
             if isinstance(backend, Reference):
-                return Choice(backend, call.op, refusals)
+                return Choice(backend, call.op, refusals, forced)
             kernel = self.table.get(f"{backend.name}/{call.op.name}")
             reason = "has no kernel" if kernel is None else refusal(kernel, call)
             if kernel is not None and reason is None:
-                return Choice(backend, kernel, refusals)
+                return Choice(backend, kernel, refusals, forced)
             refusals.append(f"{backend.name}: {reason}")
         raise ConfigurationError(
             f"{call} is forced onto a backend that can't run it: {refusals[0]}; allowed: reference"

@@ -48,6 +48,7 @@ class PlanCall:
     flops: int
     bytes: int
     workspace: int = 0  # bytes needed beside the values while it runs
+    forced: bool = False  # onto its backend, so that no other was asked
     again: bool = False  # a forward call that recompute repeats for backward
 
 

@@ -175,6 +175,7 @@ def plan_call(line: Line, index: Mapping[Value, int]) -> PlanCall:
         flops=flops,
         bytes=touched,
         workspace=choice.workspace(call, numbers),
+        forced=choice.forced,
         again=call.again,
     )
 

@@ -91,10 +91,13 @@ class LanguageModel:
         """
         require(batch_size >= 1, "batch_size", batch_size, "1 or more")
         require(not isinstance(prompts, str), "prompts", repr(prompts), f"a list, such as [{prompts!r}]")
-        sampling, rngs = Sampling(**{"temperature": 0.8} | settings), [sample_rng(seed, i) for i in range(len(prompts))]
+        sampling = Sampling(**{"temperature": 0.8} | settings)
         ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
-        groups = [slice(first, first + batch_size) for first in range(0, len(ids), batch_size)]
-        streams = ((self._stream(ids[group], rngs[group], sampling), len(ids[group])) for group in groups)
+        groups = (range(len(ids))[first : first + batch_size] for first in range(0, len(ids), batch_size))
+        streams = (
+            (self._stream([ids[i] for i in group], [sample_rng(seed, i) for i in group], sampling), len(group))
+            for group in groups
+        )
         return chain.from_iterable(starmap(each_row, streams))
 
     def evaluate(self, documents: Sequence[str]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from microgpt_core import ops
 from microgpt_core.components import Op
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
-from microgpt_core.errors import ConfigurationError, nearest, require
+from microgpt_core.errors import ConfigurationError, DoesNotFitError, nearest, require
 from microgpt_core.models.model import Model
 from microgpt_core.models.parts.attention import Cache, SelfAttention
 from microgpt_core.models.parts.block import Block, dropped
@@ -23,6 +23,8 @@ from microgpt_core.models.parts.embedding import Embedding
 from microgpt_core.models.parts.linear import Linear
 from microgpt_core.models.parts.mlp import MLP, is_gated
 from microgpt_core.models.parts.norm import Norm
+
+MOST_LAYERS = 1000  # the deepest transformer that was ever trained (Wang et al. 2022); each block is built and planned
 
 
 @dataclass(eq=False)
@@ -89,6 +91,8 @@ class GPT(Model):
 
     def __post_init__(self) -> None:
         self.check()
+        if self.n_layer > MOST_LAYERS:
+            raise DoesNotFitError(f"n_layer: found {self.n_layer:,}, allowed: up to {MOST_LAYERS:,} blocks")
         self.wte = Embedding(self.vocab_size, self.n_embd, self.init_std)
         self.wpe = Embedding(self.block_size, self.n_embd, self.init_std) if self.position == "learned" else None
         self.lm_head = Linear(self.n_embd, self.vocab_size, self.init_std)
@@ -186,8 +190,9 @@ class GPT(Model):
                 f"n_embd: found {self.n_embd}, which must be divisible by n_head = {self.n_head}; "
                 f"{near}, for example, would be"
             )
-        shared = [n for n in range(1, self.n_head + 1) if self.n_head % n == 0]
-        require(self.n_kv_head in (None, *shared), "n_kv_head", self.n_kv_head, f"a divisor of n_head: {shared}")
+        if self.n_kv_head and self.n_head % self.n_kv_head:
+            shared = [n for n in range(1, min(self.n_head, 1000) + 1) if self.n_head % n == 0]
+            require(False, "n_kv_head", self.n_kv_head, f"a divisor of n_head: {shared}")
         width = self.n_embd // self.n_head
         even = f"rope with heads of {width} numbers (n_embd / n_head)"
         require(width % 2 == 0 or self.position != "rope", "position", even, "an even number, since rope turns pairs")

@@ -1,41 +1,33 @@
-"""What a program calls: run a pipeline, load a model. The command line does the same."""
+"""What a program calls: run a pipeline, go on with a run, see what one would need. The command line does the same."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, UnknownNameError
-from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, StorageError
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.folders import RESOLVED, find_run, model_folder, new_folder
+from microgpt_core.pipeline.folders import RESOLVED, find_run, new_folder
 from microgpt_core.pipeline.preview.forecast import Forecast, forecast
 from microgpt_core.pipeline.reading.overrides import Overrides
 from microgpt_core.pipeline.reading.read import read_pipeline
-from microgpt_core.pipeline.reading.settings import Pipeline, to_dict
+from microgpt_core.pipeline.reading.settings import to_dict
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
-from microgpt_core.pipeline.runs.execute import execute, from_stage, same_run, stopped_run
-from microgpt_core.pipeline.runs.formats import find_format, reader_of, write_as
+from microgpt_core.pipeline.runs.execute import earlier_ledgers, execute, from_stage, same_run, stopped_run
 from microgpt_core.pipeline.runs.ledger import Ledger, stage_keys
 from microgpt_core.pipeline.runs.provenance import environment, git_state, note_changes
+from microgpt_core.pipeline.runs.resumption import require_use, settings_of
 from microgpt_core.pipeline.runs.run import Reporter, Run
-from microgpt_core.pipeline.runs.run_folder import check_replaceable, make_folder, record, write
+from microgpt_core.pipeline.runs.run_folder import check_replaceable, make_folder, named_folder, record, write
 from microgpt_core.pipeline.runs.signals import Signals
-from microgpt_core.plugins.hints import install_command
+from microgpt_core.pipeline.trained import by_itself
 from microgpt_core.plugins.loader import load as load_plugins
-from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.saving.checkpoint import newest_checkpoint
 from microgpt_core.saving.model_folder import read_config
 from microgpt_core.storage.atomic import remove_stale
-
-# What makes a run another one, should it change.
-FIXED = (
-    "name", "seed", "precision", "init_from", "freeze", "dataset", "tokenizer", "model", "optimizer.use",
-    "train.batch_size", "train.batching", "train.shuffle", "train.accumulation",
-)  # fmt: skip
+from microgpt_core.storage.lock import locked
 
 
 def run(
@@ -60,46 +52,63 @@ def run(
     DoesNotFitError where memory or disk won't do, and Interrupted after Ctrl-C or SIGTERM.
     """
     with Signals() as signals:
-        registry = load_plugins(builtin, plugins)
+        registry, named = load_plugins(builtin, plugins), named_folder(output)
         settings = read_pipeline(pipeline, registry, overrides)
         made = Run(settings, registry, Path(), reporter or Reporter(), signals=signals)
         keys = stage_keys(made)
-        named = None if output is None else Path(output)
-        again = from_stage(start, keys) if start is not None else []
-        same = None if force or "train" in again else same_run(settings.name, keys, named)
-        if same is not None:
-            made.folder, made.saved = same, same / "model"
-            execute(made, keys, partial(ask_again, same, settings, again))
+        again = from_stage(start, keys)
+        anew = force or "train" in again
+        ledgers = [] if anew else earlier_ledgers(made, named)
+        if same := same_run(ledgers, keys):
+            made.folder = same
+            run_again(made, keys, again)
             return made
-        if start is not None and start != next(iter(keys)):
+        if again and not anew and start != next(iter(keys)):
             raise ConfigurationError(f"--from {start}: no run has done what comes before it; leave it out")
-        if stopped := None if force or named else stopped_run(settings.name, keys):
-            made.reporter.headline(f"{stopped} is the same run, stopped; to go on with it: --resume {stopped}")
+        if named is None and (stopped := stopped_run(ledgers, keys)):
+            made.reporter.headline(stopped)
         made.folder = named or new_folder(settings.name)
-        begin(made, keys, Path(pipeline).parent, force)
+        begin(made, keys, Path(pipeline).parent, force, numbered=named is None)
         return made
 
 
-def ask_again(folder: Path, settings: Pipeline, stages: list[str]) -> None:
-    """Have stages of a run run again, and its folder say so where they are asked for otherwise than before."""
-    if stages:
-        Ledger(folder).forget(stages)
-    path = folder / RESOLVED
-    if path.read_text(encoding="utf-8") != write_yaml(to_dict(settings)):
-        write(folder / "pipeline.yaml", settings.text)
-        record(folder, settings)
+def run_again(run: Run, keys: Mapping[str, str], again: Iterable[str]) -> None:
+    """Of a run that has been made, the stages that aren't done, or are to be done `again`.
+
+    Its folder says so where it is asked for otherwise than before.
+    """
+    with locked(run.folder):
+        resolved = run.folder / RESOLVED
+        if not same_run([Ledger(run.folder)], keys):
+            raise StorageError(f"another process has just changed {run.folder}; ask again")
+        if "train" in keys:
+            run.saved = run.folder / "model"
+        if resolved.read_text(encoding="utf-8") != write_yaml(to_dict(run.pipeline)):
+            write(run.folder / "pipeline.yaml", run.pipeline.text)
+            record(run.folder, run.pipeline)
+        execute(run, keys, again)
 
 
-def begin(run: Run, keys: Mapping[str, str], place: Path, force: bool = False) -> None:
+def begin(run: Run, keys: Mapping[str, str], place: Path, force: bool = False, numbered: bool = False) -> None:
     """Make the folder of a run, unless it can be known that it would fail, and run its stages.
 
-    `place` is the folder of its pipeline.
+    `place` is the folder of its pipeline. A `numbered` folder gets another number, should somebody else take this one.
     """
-    check_replaceable(run.folder, force)
+    if not numbered:
+        check_replaceable(run.folder, force)
     check(run, force)
-    make_folder(run.folder, run.pipeline, environment(run) | {"git": git_state(place)})
-    Ledger(run.folder).begin(keys)
-    execute(run, keys)
+    recorded = environment(run) | {"git": git_state(place)}
+    try:
+        make_folder(run.folder, run.pipeline, recorded, force and not numbered)
+    except ConfigurationError:
+        if not numbered:
+            raise
+        run.folder = new_folder(run.pipeline.name)
+        begin(run, keys, place, force, numbered)
+        return
+    with locked(run.folder):
+        Ledger(run.folder).begin(keys)
+        execute(run, keys)
 
 
 def resume(
@@ -107,56 +116,52 @@ def resume(
     overrides: Overrides = (),
     *,
     force: bool = False,
+    start: str | None = None,
     plugins: Plugins = (),
     reporter: Reporter | None = None,
 ) -> Run:
     """Go on with a run that was stopped, or make a finished one longer ({"train.max_steps": 2000}).
 
     It goes on from its newest checkpoint that is whole, with the same bits as if it had never been stopped, or begins
-    where there is none. Raises ConfigurationError for overrides that would make it another run, CheckpointError for a
-    checkpoint that isn't this run's, DataError where the text has changed since.
+    where there is none. `start` names the first stage after `train` to run though it is done. Raises
+    ConfigurationError for overrides that would make it another run, or that nothing would come of, CheckpointError for
+    a checkpoint that isn't this run's, DataError where the text has changed since, StorageError where another process
+    is at work in the folder.
     """
     with Signals() as signals:
         registry, place = load_plugins(builtin, plugins), find_run(str(folder))
-        settings = settings_of(place, registry, overrides)
-        for folder in (place, place / "checkpoints"):
-            if folder.is_dir():
-                remove_stale(folder)
-        made = Run(settings, registry, place, reporter or Reporter(), newest_checkpoint(place), signals)
-        if made.saved is not None and made.state().get("data") != made.data_digest:
-            raise DataError(
-                f"the text isn't what {place} was trained on so far, so going on would be another run; put it back, or "
-                f"begin a new run with this one's model: init_from: {place}"
-            )
-        keys = stage_keys(made)
-        if "train" in keys and not Ledger(place).stale("train", keys["train"]):
-            made.saved = place / "model"
-        check(made, force)
-        execute(made, keys, partial(go_on, made))
-        return made
+        if not (place / RESOLVED).is_file():
+            raise ConfigurationError(f"{place} isn't the folder of a run: it has no {RESOLVED}")
+        with locked(place):
+            settings, changes = settings_of(place, registry, overrides)
+            for parent in (place, place / "checkpoints"):
+                if parent.is_dir():
+                    remove_stale(parent)
+            made = Run(settings, registry, place, reporter or Reporter(), newest_checkpoint(place), signals)
+            require_same_text(made)
+            keys, ledger = stage_keys(made), Ledger(place)
+            again = from_stage(start, keys)
+            if "train" in again:
+                how = f"microgpt run {place / RESOLVED} --from {start}"
+                raise ConfigurationError(f"--from {start}: to train again is a new run, in its own folder: {how}")
+            if "train" in keys:
+                require_use(made, ledger.result("train"), changes)
+                if not ledger.stale("train", keys["train"]):
+                    made.saved = place / "model"
+            check(made, force)
+            note_changes(made)
+            record(place, settings)
+            execute(made, keys, again)
+            return made
 
 
-def go_on(run: Run) -> None:
-    """Write down with what a run goes on."""
-    note_changes(run)
-    record(run.folder, run.pipeline)
-
-
-def settings_of(folder: Path, registry: Registry, overrides: Overrides) -> Pipeline:
-    """The pipeline of a run, with overrides that leave it the same run."""
-    resolved = folder / RESOLVED
-    if not resolved.is_file():
-        raise ConfigurationError(f"{folder} isn't the folder of a run: it has no {RESOLVED}")
-    before, after = (to_dict(read_pipeline(resolved, registry, changes)) for changes in ((), overrides))
-    for key in FIXED:
-        section, _, field = key.partition(".")
-        was, now = ((side[section] or {})[field] if field else side[section] for side in (before, after))
-        if was != now:
-            raise ConfigurationError(
-                f"--set {key}: {folder} was begun with {was!r}, and can't go on with {now!r}; begin a new run, perhaps "
-                f"with this one's model: init_from: {folder}"
-            )
-    return read_pipeline(resolved, registry, overrides)
+def require_same_text(run: Run) -> None:
+    """Raise DataError where a checkpoint was trained on another text than there is now."""
+    if run.saved is not None and run.state().get("data") != run.data_digest:
+        raise DataError(
+            f"the text isn't what {run.folder} was trained on so far, so going on would be another run; put it back, "
+            f"or begin a new run with this one's model: init_from: {run.folder}"
+        )
 
 
 def check(run: Run, force: bool = False) -> None:
@@ -167,7 +172,7 @@ def check(run: Run, force: bool = False) -> None:
     found = examine(run)
     if "train" in run.pipeline.stages:
         try:
-            found.require_room(run.folder)
+            found.require_room(run.folder, force)
         except DoesNotFitError as error:
             if not force:
                 raise
@@ -227,78 +232,3 @@ def predict(run: Run) -> Forecast:
     """What a run will compute and need; its text is read for it, and no memory taken."""
     _, held_out = run.batches, bool(run.validation)
     return forecast(run.pipeline, run.registry, run.tokenizer.vocab_size, run.batching, held_out)
-
-
-def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
-    """A trained model: a model's or a run's folder, a run's name, "latest", or a file such as `export` writes."""
-    return load_from(load_plugins(builtin, plugins), model)
-
-
-def load_from(registry: Registry, model: str | Path) -> LanguageModel:
-    """As `load`, with the components of a registry."""
-    path = Path(model)
-    if path.is_file():
-        return LanguageModel(*reader_of(registry, path).read(path, registry.get))
-    folder = model_folder(find_run(str(model)))
-    try:
-        return LanguageModel.load(folder, registry.get)
-    except UnknownNameError as error:
-        if not (missing := missing_packs(folder, registry)):
-            raise
-        raise ConfigurationError(f"{folder} was made with what isn't here: {'; '.join(missing)} ({error})") from error
-
-
-def missing_packs(folder: Path, registry: Registry) -> list[str]:
-    """The packs that a model was made with and that can't be used now, each with what would bring it."""
-    made_by = str(read_config(folder).get("about", {}).get("made by", ""))
-    here = {pack.label.partition(" ")[0] for pack in registry.packs if pack.state == "ok"}
-    absent = [label for label in made_by.split(", ") if label and label.partition(" ")[0] not in here]
-    fixes = (f"--plugin {x}" if x.endswith(".py") else install_command(x.partition(" ")[0]) for x in absent)
-    return [f"{label}: {fix}" for label, fix in zip(absent, fixes)]
-
-
-def export(
-    model: LanguageModel | str | Path,
-    format: str = "python",
-    output: str | Path | None = None,
-    *,
-    force: bool = False,
-    plugins: Plugins = (),
-) -> Path:
-    """Write a model, or what `load` finds by a name, as a file of a format. Returns the file's path.
-
-    Without `output` it stands in the current folder, under the run's name. Raises UnknownNameError for a format that
-    isn't there, ConfigurationError for a model that it can't hold, and where a file is there already without `force`.
-    """
-    registry = load_plugins(builtin, plugins)
-    form = find_format(registry, format)
-    trained = model if isinstance(model, LanguageModel) else load_from(registry, model)
-    if output is None:
-        output = f"{'model' if isinstance(model, LanguageModel) else name_of(model)}{form.suffix}"
-    write_as(form, trained.model, trained.tokenizer, Path(output), force)
-    return Path(output)
-
-
-def name_of(model: str | Path) -> str:
-    """What to call something that is made of a model: as its run, its folder or its file is called."""
-    return Path(model).stem if Path(model).is_file() else find_run(str(model)).absolute().name
-
-
-def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
-    """A run's model, and its loss on the text that the run held out. Raises ConfigurationError where there is none."""
-    folder, registry = Path(model) if Path(model).is_file() else find_run(model), load_plugins(builtin, plugins)
-    language_model, resolved = load_from(registry, model), folder / RESOLVED
-    if not resolved.is_file():
-        raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
-    made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
-    if not made.documents["validation"]:
-        raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
-    batch_size = made.pipeline.train.batch_size
-    return language_model, language_model.loss(made.documents["validation"], made.batching, batch_size)
-
-
-def by_itself(overrides: Overrides = ()) -> Overrides:
-    """Overrides with which a run that was made is read again, though what it began with may be gone."""
-    if isinstance(overrides, Mapping):
-        return {"init_from": None, **overrides}
-    return ["init_from=null", *overrides]

@@ -15,10 +15,10 @@ from microgpt_core.pipeline.preview.timing import training_seconds
 from microgpt_core.pipeline.reading.overrides import Overrides
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.settings import to_dict
-from microgpt_core.pipeline.runs.execute import same_run
+from microgpt_core.pipeline.runs.execute import earlier_ledgers, same_run
 from microgpt_core.pipeline.runs.ledger import stage_keys
 from microgpt_core.pipeline.runs.run import Run
-from microgpt_core.pipeline.runs.run_folder import check_replaceable
+from microgpt_core.pipeline.runs.run_folder import check_replaceable, named_folder
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.selection import Plugins
 
@@ -27,7 +27,7 @@ from microgpt_core.plugins.selection import Plugins
 class DryRun:
     """A run that isn't made."""
 
-    run: Run  # its folder isn't there yet, but for one whose first stage is done already
+    run: Run  # its folder isn't there yet, but for one that has been made already
     forecast: Forecast
     refusal: str  # why memory or disk won't do; "" where they will
     seconds: float | None  # that training will take, roughly; None where it isn't known, or nothing is trained
@@ -65,15 +65,15 @@ def dry_run(
     registry = load_plugins(builtin, plugins)
     settings = read_pipeline(pipeline, registry, overrides)
     made = Run(settings, registry, Path())
-    named = None if output is None else Path(output)
-    done = None if force else same_run(settings.name, stage_keys(made), named)
+    named, keys = named_folder(output), stage_keys(made)
+    done = None if force else same_run(earlier_ledgers(made, named), keys)
     made.folder = done or named or new_folder(settings.name)
     if not done:
         check_replaceable(made.folder, force)
     found, refusal, seconds = examine(made), "", None
     if "train" in settings.stages and not done:
         try:
-            found.require_room(made.folder)
+            found.require_room(made.folder, force)
             seconds = training_seconds(made, found)
         except DoesNotFitError as error:
             refusal = str(error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from microgpt_core.errors import DataError
+from microgpt_core.plugins.hints import quoted as as_argument
 from microgpt_core.text.files import TextFiles
 
 FEWEST = 200  # characters: of fewer, nothing is left to learn from once some are held out
@@ -85,7 +86,7 @@ def starter(data: str | None, file: str) -> str:
     `file` is what to call it. Raises DataError where there is no text, or too little.
     """
     if data is None:
-        return NAMES.format(file=file)
+        return NAMES.format(file=as_argument(file))
     text = look_at(data)
     larger = text.n_characters >= MANY
     per_step = BATCH_SIZE * text.block_size
@@ -93,7 +94,7 @@ def starter(data: str | None, file: str) -> str:
     share = next((share for share in (0.1, 0.01) if share * text.n_characters <= HELD_OUT), 0.001)
     max_steps = min(500 if larger else 1000, max(100, wanted))
     return (LINES if text.by_line else LONG_TEXT).format(
-        file=file,
+        file=as_argument(file),
         path=quoted(data),
         n_documents=len(text.documents),
         what=("line" if text.by_line else "document") + "s" * (len(text.documents) > 1),
@@ -126,6 +127,9 @@ def look_at(data: str) -> Text:
         raise DataError(
             f"{data}: {text.n_characters} characters are too few to learn from; bring {FEWEST}, or many more"
         )
+    if len(set(text.documents)) == 1 < len(text.documents):
+        what = "lines" if by_line else "files"
+        raise DataError(f"{data}: all {what} are the same, so none is left to judge by; bring some that differ")
     return text
 
 

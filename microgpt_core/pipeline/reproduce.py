@@ -19,7 +19,7 @@ from microgpt_core.pipeline.runs.differences import differing
 from microgpt_core.pipeline.runs.ledger import file_sum, stage_keys
 from microgpt_core.pipeline.runs.provenance import as_recorded, environment
 from microgpt_core.pipeline.runs.run import Reporter, Run
-from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES, check_replaceable
+from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES, check_replaceable, named_folder
 from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.plugins.hints import install_command
 from microgpt_core.plugins.loader import load as load_plugins
@@ -62,7 +62,7 @@ def reproduce(
     without one, it is gone afterwards. Raises ConfigurationError for a run that isn't finished, and where a pack is
     missing that it used.
     """
-    folder, target = find_run(str(run)), None if output is None else Path(output)
+    folder, target = find_run(str(run)), named_folder(output)
     if (state := read_run(folder).state) != "finished":
         raise ConfigurationError(f"{folder} is {state}, so there is nothing to compare with; see: microgpt runs show")
     with Signals() as signals, ExitStack() as stack:

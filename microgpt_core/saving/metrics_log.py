@@ -32,8 +32,9 @@ class MetricsLog:
         if self.folder is not None:
             with saving(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                for name in (METRICS, TIMINGS):
-                    self._files[name] = self._open.enter_context((self.folder / name).open("ab+"))
+                for path in (self.folder / METRICS, self.folder / TIMINGS):
+                    self._open.enter_context(saving(path))  # closing tries once more to write what was refused
+                    self._files[path.name] = self._open.enter_context(path.open("ab+"))
             self.cut(self._step, self._logged)
         return self
 

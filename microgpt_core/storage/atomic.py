@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from errno import EINVAL, ENOTSUP
+from errno import EFBIG, EINVAL, ENOTSUP
 from pathlib import Path
 from typing import TypeAlias
 
@@ -138,8 +138,10 @@ def _fsync(path: Path) -> None:
 
 
 def _explain(what: str, error: OSError) -> StorageError:
-    advice = "Make room or check the permissions there, then try again; what was saved before is still good"
-    return StorageError(f"{what}: {error.strerror or error}. {advice}", error.errno)
+    limit = "Raise the limit on the size of files (ulimit -f)"
+    advice = limit if error.errno == EFBIG else "Make room or check the permissions there"
+    said = f"{what}: {error.strerror or error}. {advice}, then try again; what was saved before is still good"
+    return StorageError(said, error.errno)
 
 
 def _is_running(pid: int) -> bool:

@@ -12,6 +12,7 @@ from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.settings import COMPONENTS
 from microgpt_core.pipeline.reading.source import packaged
+from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.plugins.loader import load
 from microgpt_core.text import cache
 
@@ -101,6 +102,12 @@ def test_show_of_a_one_file_op(mish: Path) -> None:
 
 def test_show_a_pipeline_prints_its_file() -> None:
     assert run("show", "pipeline", "names") == packaged()["names"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_show_a_pipeline_as_json_has_what_its_file_has(name: str) -> None:
+    text = packaged()[name].read_text(encoding="utf-8")
+    assert json.loads(run("show", "pipeline", name, "--json")) == read_yaml(text, name).data
 
 
 def test_show_as_json() -> None:

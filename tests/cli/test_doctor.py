@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from microgpt_core import __version__
 from microgpt_core.cli.main import main
-from microgpt_core.pipeline.installation import missing, private
 from microgpt_core.pipeline import installation
+from microgpt_core.pipeline.installation import missing, private
 from microgpt_core.pipeline.runs import cpu
 
 GOOD = "from microgpt_core.hookspecs import hookimpl\n@hookimpl\ndef microgpt_datasets(): return {'chat': 'a:B'}\n"

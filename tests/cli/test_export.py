@@ -46,15 +46,21 @@ def test_the_stage_writes_each_format_and_a_second_run_nothing() -> None:
     before = {path: path.stat().st_mtime_ns for path in Path("runs/mine-1").rglob("*")}
     again = microgpt("run", "mine.yaml")
     for stage in ("train", "evaluate", "generate", "export"):
-        assert f"{stage}: nothing has changed" in again.stderr
+        assert f"{stage}: done already" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_another_format_exports_again_and_trains_no_more() -> None:
     again = microgpt("run", "mine.yaml", "--set", "export.format=safetensors")
-    assert "train: nothing has changed" in again.stderr
+    assert "train: done already" in again.stderr
     assert "exported to " in again.stderr
     assert [path.name for path in Path("runs/mine-1/export").iterdir()] == ["model"]
+
+
+def test_a_format_by_its_place_is_told_its_option() -> None:
+    result = microgpt("export", "mine-1", "json")
+    assert (result.exit_code, "--format json" in result.stderr) == (2, True)
+    assert not list(Path().glob("*.json"))
 
 
 @pytest.mark.parametrize("model", ["runs/mine-1", "mine-1", "latest", "runs/mine-1/model"])

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from errno import ENAMETOOLONG, ENOSPC, EROFS
+from errno import EFBIG, ENAMETOOLONG, ENOSPC, EROFS
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -62,6 +62,22 @@ def test_help_lists_every_command_that_exists() -> None:
         assert command.name == name
         assert run(name, "--help")[0] == 0
     assert "Examples:" in out
+
+
+def commands(group: click.Group, *path: str) -> list[tuple[str, ...]]:
+    """How each command, and each command of a command, is typed."""
+    found: list[tuple[str, ...]] = []
+    for name in program.COMMANDS if group is program.main else group.commands:
+        command = group.get_command(click.Context(group), name)
+        found += [(*path, name), *(commands(command, *path, name) if isinstance(command, click.Group) else [])]
+    return found
+
+
+@pytest.mark.parametrize("words", commands(program.main), ids=" ".join)
+def test_each_help_has_an_example_of_itself(words: tuple[str, ...]) -> None:
+    help, examples = run(*words, "--help")[1].split("Example")
+    assert f"\n    microgpt {' '.join(words)}" in examples
+    assert help
 
 
 def test_version() -> None:
@@ -187,7 +203,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     process.wait()
 
 
-@pytest.mark.parametrize(("number", "code"), [(ENAMETOOLONG, 1), (EROFS, 1), (ENOSPC, 4)])
+@pytest.mark.parametrize(("number", "code"), [(ENAMETOOLONG, 1), (EROFS, 1), (ENOSPC, 4), (EFBIG, 4)])
 def test_what_the_system_refuses_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
     @click.command()
     def refused() -> None:

@@ -105,6 +105,28 @@ def test_init_writes_what_fits_the_text_and_runs(
     assert microgpt("run", f"./{name}.yaml", *smaller, "--set", "stages=[train, generate]").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.txt": "the same line\n" * 100}, "all lines are the same"),
+        ({"a.txt": STORY * 30, "b.txt": STORY * 30}, "all files are the same"),
+    ],
+)
+def test_init_refuses_what_check_would(files: dict[str, str], said: str) -> None:
+    for file, text in files.items():
+        write(f"data/{file}", text)
+    result = microgpt("init", "--data", "data")
+    assert (result.exit_code, said in result.stderr, list(Path().glob("*.yaml"))) == (2, True, [])
+
+
+def test_a_name_with_spaces_is_pasteable() -> None:
+    write("story.txt", STORY * 30)
+    said = 'microgpt run "./my story.yaml"'
+    assert said in microgpt("init", "--data", "story.txt", "--name", "my story").stdout
+    assert said in Path("my story.yaml").read_text(encoding="utf-8")
+    assert "$schema=my%20schema.json" in microgpt("schema", "--output", "my schema.json").stderr
+
+
 def test_init_never_overwrites_unless_it_is_told_to() -> None:
     write("story.txt", STORY * 30)
     write("story.yaml", "mine")

@@ -214,6 +214,9 @@ def test_plan_shows_parameters_calls_and_memory() -> None:
     explained = microgpt("plan", "names", "--explain").stdout
     assert "first choice" in explained
     assert "first choice" not in result.stdout
+    forced = microgpt("plan", "names", "--explain", "--set", "kernels.linear=reference").stdout.splitlines()
+    why = {"linear." in line: line.endswith("forced by kernels:") for line in forced if " reference " in line}
+    assert why == {True: True, False: False}
 
 
 def test_plan_of_a_run_is_the_plan_of_its_pipeline(run_folder: str) -> None:

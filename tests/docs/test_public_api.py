@@ -60,7 +60,7 @@ PLANTED = {
         ["LookupError: microgpt_core.pipeline.api has no plan"],
     ),
     "a lost name": (
-        "__init__.py", "load as load, plan as plan,", "load as load,",
+        "__init__.py", "plan as plan, resume as resume,", "resume as resume,",
         ["removed  microgpt_core.plan: plan(pipeline: ", "asks for a major version, or keep it and deprecate it first"],
     ),
     "a lost method": (

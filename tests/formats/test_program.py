@@ -353,10 +353,18 @@ def test_a_program_runs_on_a_bare_interpreter_from_an_empty_folder(tmp_path: Pat
     ("args", "message"),
     [
         (["é"], "unknown character"),
-        (["--temperature", "-1"], "temperature must be 0 or more"),
-        (["--top-p", "2"], "top-p"),
-        (["--top-k", "0"], "top-k"),
+        (["--temperature", "-1"], "--temperature: found '-1', allowed: 0 or more"),
+        (["--temperature", "nan"], "--temperature: found 'nan'"),
+        (["--temperature", "inf"], "--temperature: found 'inf'"),
+        (["--top-p", "2"], "--top-p: found '2', allowed: more than 0, up to 1"),
+        (["--top-k", "0"], "--top-k: found '0', allowed: a whole number, 1 or more"),
+        (["-n", "-3"], "--num-samples: found '-3', allowed: a whole number, 1 or more"),
+        (["-n", "0"], "--num-samples: found '0'"),
+        (["-n", "two"], "--num-samples: found 'two'"),
+        (["--max-new-tokens", "0"], "--max-new-tokens: found '0'"),
+        (["--seed", "-1"], "--seed: found '-1', allowed: a whole number, 0 or more"),
         (["--sede", "1"], "--sede"),
+        (["--temp", "1"], "unrecognized arguments: --temp"),
     ],
 )
 def test_a_program_refuses_what_generate_refuses(
@@ -369,3 +377,25 @@ def test_a_program_refuses_what_generate_refuses(
     said = capsys.readouterr()
     assert (stopped.value.code, said.out) == (2, "")
     assert message in said.err
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"), [(["ab", "c"], ["ab", "c"]), (["-p", "ab", "--prompt", "c"], ["ab", "c"]), ([], [""])]
+)
+def test_a_program_takes_prompts_as_generate_does_or_by_place(
+    args: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, tokenizer = made(), characters()
+    space = run(source(model, tokenizer, "model"))
+    monkeypatch.setattr(sys, "argv", ["model.py", *args, "-n", "1", "--seed", "5"])
+    space["main"]()
+    assert capsys.readouterr().out.splitlines() == LanguageModel(model, tokenizer).generate_many(expected, seed=5)
+
+
+def test_a_program_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = source(made(), characters(), "my model")
+    assert '    python "my model.py" -p TEXT -n 3 ' in text
+    monkeypatch.setattr(sys, "argv", ["my model.py", "--help"])
+    with pytest.raises(SystemExit):
+        run(text)["main"]()
+    assert "-p TEXT -n 3 --seed 7" in capsys.readouterr().out

@@ -1,14 +1,17 @@
 """`mg.run` and `mg.load`: a run leaves a whole folder, the same twice, and nothing where something was wrong."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import microgpt_core as mg
-from microgpt_core.errors import ConfigurationError, DataError, StorageError
+from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, StorageError
+from microgpt_core.pipeline import api
 from microgpt_core.pipeline.folders import find_run, model_folder, new_folder
+from microgpt_core.pipeline.preview import forecast
 from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.storage.lock import locked
 from microgpt_core.storage.manifest import verify_folder
@@ -101,6 +104,46 @@ def test_a_place_where_no_folder_can_be_made_is_a_storage_error(output: str) -> 
     with pytest.raises(StorageError, match="can't write file"):
         short(output=output)
     assert Path("file").read_text(encoding="utf-8") == "no folder"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_number_that_another_process_took_meanwhile_is_left_to_it(
+    force: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs that are begun at once: each gets a folder of its own."""
+    recorded, others = api.environment, ["names-1", "names-2", "mine"]
+
+    def slow(run: Run) -> dict[str, Any]:
+        if others and run.folder.name == others[0]:
+            run.folder.mkdir(parents=True)
+            (run.folder / "resolved.yaml").write_text("another's", encoding="utf-8")
+            others.pop(0)
+        return recorded(run)
+
+    monkeypatch.setattr(api, "environment", slow)
+    assert short(overrides={"stages": ["train"]}, force=force).folder.name == "names-3"
+    with pytest.raises(ConfigurationError, match="mine exists already"):
+        short(output="mine")
+    for name in ("runs/names-1", "runs/names-2", "mine"):
+        assert Path(name, "resolved.yaml").read_text(encoding="utf-8") == "another's"
+    assert not [path for path in (*Path().iterdir(), *Path("runs").iterdir()) if ".tmp-" in path.name]
+
+
+@pytest.mark.parametrize("act", [mg.run, mg.dry_run])
+def test_a_name_that_the_system_cant_have(act: Callable[..., object]) -> None:
+    with pytest.raises(StorageError, match=f"can't write {'x' * 300}"):
+        act("names", SHORT, output="x" * 300)
+    assert not list(Path().iterdir())
+
+
+def test_what_is_started_by_force_isnt_told_of_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "available_disk", lambda folder: 1000)
+    with pytest.raises(DoesNotFitError, match=r"1\.0 kB are free in runs.names-1; .* or start anyway: --force$"):
+        short()
+    recorder = Recorder()
+    short(force=True, reporter=recorder)
+    assert recorder.seen[0].startswith("started by --force, though the run writes ")
+    assert recorder.seen[0].endswith("; lower train.keep_checkpoints, or choose another --output")
 
 
 def test_force_never_replaces_what_is_no_run(tmp_path: Path) -> None:

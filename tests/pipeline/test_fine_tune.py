@@ -11,7 +11,7 @@ from microgpt_core.components import rows
 from microgpt_core.errors import CheckpointError, DataError
 from microgpt_core.inference.language_model import find_in_core
 from microgpt_core.models.gpt import GPT
-from microgpt_core.pipeline import api
+from microgpt_core.pipeline import trained
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.saving import transfer
@@ -173,7 +173,7 @@ def test_a_tuned_run_needs_its_ancestor_no_longer(base: Path) -> None:
     tuned(**{"stages": ["train", "evaluate"], "dataset.validation": 0.5})
     shutil.rmtree("runs/names-1")
     assert mg.plan("runs/tuned-1").model.n_parameters == mg.load("tuned-1").model.n_parameters
-    assert api.held_out("tuned-1")[1] > 0
+    assert trained.held_out("tuned-1")[1] > 0
 
 
 def test_weights_that_don_t_fit_are_refused_before_any_is_taken(base: Path) -> None:

@@ -117,6 +117,37 @@ def test_what_wont_fit_is_refused_before_anything_is_written(monkeypatch, room: 
     assert said[0].startswith("started by --force, though the run")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "memory", "said"),
+    [
+        (
+            {"train.accumulation": 10**6},
+            1000,
+            r"\(batches .*; make train\.accumulation or train\.batch_size smaller, or",
+        ),
+        (
+            {"train.batch_size": 1024, "model.n_layer": 30},
+            1000,
+            r"\(values .*; make train\.batch_size or model\.block_size smaller, or .*--force",
+        ),
+        ({"model.n_embd": 512}, 1000, r"\(workspace .*; make train\.batch_size, model\.block_size or model\.n_embd s"),
+        (
+            {"model.n_embd": 512, "model.n_layer": 12},
+            1000,
+            r"\(optimizer .*; make the model \(model\.n_embd, model\.n_layer\) smaller",
+        ),
+        ({"model.n_layer": 40, "train.batching": "documents"}, 1000, r"\(plans .*; make model\.n_layer smaller"),
+    ],
+    ids=str,
+)
+def test_a_refusal_names_the_keys_that_make_it_so_much(
+    monkeypatch, overrides: dict[str, Any], memory: int, said: str
+) -> None:
+    no_room(monkeypatch, memory=memory)
+    with pytest.raises(DoesNotFitError, match=said):
+        planned(**{name.replace(".", "__"): n for name, n in overrides.items()}).require_room(Path())
+
+
 @pytest.mark.parametrize("memory", [100 * GB, None])
 def test_what_fits_or_cant_be_known_runs(monkeypatch, memory: int | None) -> None:
     no_room(monkeypatch, memory=memory)

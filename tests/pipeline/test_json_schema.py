@@ -73,6 +73,7 @@ RIGHT = [
     "model: {activation: odd/bent}", "schedule: {use: odd, shape: round}", "schedule: {use: odd, shape: flat, at: [1]}",
     "extends: base.yaml", "dataset: {use: text, path: [a, b]}", "init_from: null", "analyzers: []",
     "train: {minutes: 3, max_steps: null}", "export: {format: [json, python]}", "export: {format: json}",
+    "export: json", "export: [json, python]",
 ]  # fmt: skip
 WRONG = [
     "modle: gpt", "model: {n_layr: 2}", "tokenizer: cahr", "tokenizer: {use: cahr}", "tokenizer: numpy/char",
@@ -82,7 +83,7 @@ WRONG = [
     "model: {activation: 3}", "model: 3", "schedule: {use: odd}", "schedule: {use: odd, shape: square}", "seed: abc",
     "dataset: {use: text}", "model: {vocab_size: 5}", "microgpt: 2", "precision: float16", "extends: 3", "- a",
     "analyzers: [x]", "optimizer: {betas: [0.9]}", "optimizer: {betas: [0.9, x]}", "model: {n_layer: 1.5}",
-    "export: {format: jsn}",
+    "export: {format: jsn}", "export: jsn", "export: [jsn]", "export: 3",
 ]  # fmt: skip
 
 

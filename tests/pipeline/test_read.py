@@ -69,6 +69,21 @@ def test_a_preset_fills_in_what_the_section_does_not_say(registry: Registry, tmp
 
 
 @pytest.mark.parametrize(
+    ("text", "formats"),
+    [
+        ("export: json", "json"),
+        ("export: [python, json]", ["python", "json"]),
+        ("export: {format: json}", "json"),
+        ("export: {}", "python"),
+    ],
+)
+def test_formats_have_a_short_form_too(text: str, formats: str | list[str], registry: Registry, tmp_path: Path) -> None:
+    assert read(text, registry, tmp_path).export.format == formats
+    assert read(text, registry, tmp_path, "export.format=safetensors").export.format == "safetensors"
+    assert read("export: {format: json}", registry, tmp_path, text.replace(": ", "=", 1)).export.format == formats
+
+
+@pytest.mark.parametrize(
     ("override", "path", "value"),
     [
         ("seed=7", "seed", 7),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from microgpt_core.components import Dataset
 from microgpt_core.engine.capture import Captured
 from microgpt_core.errors import CheckpointError, ConfigurationError, DataError, Interrupted, StorageError
 from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.pipeline import api
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.pipeline.runs import signals
 from microgpt_core.pipeline.runs.run import Reporter
 from microgpt_core.storage.lock import locked
@@ -50,10 +53,18 @@ def files(folder: Path) -> dict[str, bytes]:
     return contents
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        return place / mg.run("names", SHORT, output="whole").folder
+
+
 @pytest.fixture
-def whole() -> dict[str, bytes]:
-    """What is in the folder of a run that nobody stopped."""
-    return files(mg.run("names", SHORT, output="whole").folder)
+def whole(made: Path) -> dict[str, bytes]:
+    """What is in the folder of a run that nobody stopped, of which there is a copy."""
+    return files(shutil.copytree(made, Path("whole")))
 
 
 def raising(number: int, function: Callable[..., Any], at: int) -> Callable[..., Any]:
@@ -169,7 +180,7 @@ def test_a_finished_run_has_nothing_left_to_do(whole) -> None:
     listener = Listener()
     made = mg.resume("whole", reporter=listener)
     assert [line.split(":")[0] for line in listener.lines] == ["train", "evaluate", "generate"]
-    assert all("nothing has changed since whole" in line for line in listener.lines)
+    assert all(": done already, in whole; nothing that it depends on has changed" in line for line in listener.lines)
     assert files(made.folder) == whole
     assert made.evaluation["loss"] == json.loads(whole["evaluation.json"])["loss"]
     assert made.result.steps == 6
@@ -183,11 +194,14 @@ def test_a_finished_run_can_be_made_longer(whole) -> None:
 
 
 FIXED = [
-    ("model.n_embd", 32, "was begun with"),
+    ("model.n_embd", 32, "--set model.n_embd: run was begun with 16, and can't go on with 32; begin a new run"),
     ("seed", 7, "--set seed: run was begun with 1337, and can't go on with 7"),
     ("train.batch_size", 2, "--set train.batch_size: run was begun with 4, and can't go on with 2"),
     ("optimizer", "sgd", "--set optimizer.use: run was begun with 'adamw', and can't go on with 'sgd'"),
-    ("dataset.validation", 0.2, "--set dataset: "),
+    ("dataset.validation", 0.2, "--set dataset.validation: run was begun with 0.01, and can't go on with 0.2; begin"),
+    ("dataset", "tinyshakespeare", "--set dataset.use: run was begun with 'names', and can't go on with 'tinysh"),
+    ("model", {"n_embd": 32}, "--set model.n_embd: run was begun with 16, and can't go on with 32; begin"),
+    ("train.restore_best", False, "--set train.restore_best: run was begun with True"),
 ]
 
 
@@ -247,3 +261,130 @@ def test_a_checkpoint_of_another_run_is_refused(whole) -> None:
         CheckpointError, match=r"step-000004.model\.safetensors: .* is float32 \(8, 8\), expected float32 \(16, 16\)"
     ):
         mg.resume(folder)
+
+
+def test_nobody_else_cleans_up_or_goes_on_meanwhile(whole) -> None:
+    """The control is the same call, once nobody is at work there any more."""
+    folder = stopped(5)
+    (folder / "checkpoints" / f".step-000006.tmp-{2**22 + 1}").mkdir()  # of no process
+    (folder / "checkpoints" / "step-000005" / "trainer.json").write_text("{", encoding="utf-8")
+    before = files(folder), sorted(folder.rglob("*"))
+    with locked(folder):
+        for overrides in ({}, {"train.max_steps": 8}):
+            with pytest.raises(StorageError, match="another process is at work in run"):
+                mg.resume(folder, overrides)
+        assert (files(folder), sorted(folder.rglob("*"))) == before
+    mg.resume(folder)
+    assert (folder / "checkpoints" / "damaged-step-000005").is_dir()
+    assert not list(folder.glob("checkpoints/.step*"))
+
+
+def test_the_whole_of_a_resumption_is_under_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, at_work = stopped(), list[str]()
+
+    def watched(name: str) -> None:
+        function = getattr(api, name)
+
+        def called(*args: Any, **options: Any) -> Any:
+            with pytest.raises(StorageError), locked(folder):
+                pass
+            at_work.append(name)
+            return function(*args, **options)
+
+        monkeypatch.setattr(api, name, called)
+
+    steps = ["settings_of", "remove_stale", "newest_checkpoint", "note_changes", "record", "execute"]
+    for name in steps:
+        watched(name)
+    mg.resume(folder)
+    assert list(dict.fromkeys(at_work)) == steps
+
+
+# Settings for a run that was stopped at step 4, and for one that is finished, with 6 -> what is said against them.
+TOO_LATE = [
+    (
+        "run",
+        {"train.max_steps": 3},
+        "train.max_steps: run has made 4 steps, so it can't end after 3; let it be 4",
+    ),
+    (
+        "run",
+        {"train.max_steps": None, "train.epochs": 0.0001},
+        "train.epochs: run has made 4 steps, so it can't end",
+    ),
+    ("whole", {"train.max_steps": 5}, "train.max_steps: whole has made 6 steps, so it can't end after 5; let it be 6"),
+    (
+        "whole",
+        {"optimizer.lr": 0.5},
+        "--set optimizer.lr: whole is trained, by max_steps after 6 steps, and no",
+    ),
+    (
+        "whole",
+        {"schedule": "constant", "train.patience": 3},
+        "change train.max_steps as well, so that there is one",
+    ),
+    ("whole", {"callbacks": [{"use": "stop-at", "loss": 1.0}]}, "--set callbacks: whole is trained"),
+    ("whole", {"stages": ["generate"]}, "--set stages: whole is a run that trains; leave train in"),
+]
+
+
+@pytest.mark.parametrize(("name", "overrides", "said"), TOO_LATE)
+def test_what_comes_too_late_is_refused(name: str, overrides: dict[str, Any], said: str, whole) -> None:
+    if name == "run":
+        stopped()
+    before = files(Path(name))
+    with pytest.raises(ConfigurationError) as caught:
+        mg.resume(name, overrides)
+    assert said in str(caught.value)
+    assert files(Path(name)) == before
+
+
+IN_TIME = [
+    ("run", {"train.max_steps": 4}, 4),
+    ("run", {"optimizer.lr": 0.5}, 6),
+    ("whole", {"train.max_steps": 7, "optimizer.lr": 0.5, "train.patience": 9}, 7),
+    ("whole", {"generate.num_samples": 1}, 6),
+]
+
+
+@pytest.mark.parametrize(("name", "overrides", "steps"), IN_TIME)
+def test_what_comes_in_time_is_done(name: str, overrides: dict[str, Any], steps: int, whole) -> None:
+    if name == "run":
+        stopped()
+    assert mg.resume(name, overrides).result.steps == steps
+
+
+@pytest.mark.parametrize(("ended_by", "more"), [
+    ("patience", {"train.patience": 50}),
+    ("minutes", {"train.minutes": 60.0}),
+    ("stop-at", {"callbacks": []}),
+])  # fmt: skip
+def test_what_ended_a_training_is_what_has_to_change(ended_by: str, more: dict[str, Any], whole) -> None:
+    ledger = Path("whole/stages.json")
+    ledger.write_text(ledger.read_text(encoding="utf-8").replace('"max_steps"', f'"{ended_by}"'), encoding="utf-8")
+    first = {
+        "patience": {"train.patience": 5},
+        "minutes": {"train.minutes": 30.0},
+        "stop-at": {"callbacks": [{"use": "stop-at", "loss": 0.1}]},
+    }
+    resolved = mg.dry_run("names", SHORT | first[ended_by], force=True).pipeline
+    Path("whole/resolved.yaml").write_text(write_yaml(resolved), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=rf"by {ended_by} .* change (train\.{ended_by}|callbacks) as well"):
+        mg.resume("whole", {"optimizer.lr": 0.5})
+    assert mg.resume("whole", more | {"optimizer.lr": 0.5}).result.steps >= 6
+
+
+def test_a_resumption_from_a_stage(whole) -> None:
+    listener = Listener()
+    made = mg.resume("whole", start="evaluate", reporter=listener)
+    assert [line for line in listener.lines if "done already" in line] == [
+        "train: done already, in whole; nothing that it depends on has changed"
+    ]
+    assert files(made.folder) == whole
+    with pytest.raises(
+        ConfigurationError, match=r"--from train: to train again is a new run.*resolved\.yaml --from train"
+    ):
+        mg.resume("whole", start="train")
+    with pytest.raises(ConfigurationError, match="unknown stage to begin with 'export'"):
+        mg.resume("whole", start="export")
+    assert files(made.folder) == whole

@@ -231,10 +231,11 @@ def test_a_full_disk_for_real(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
     try:
-        with pytest.raises(StorageError, match="3,000,000 bytes needed"):
+        with pytest.raises(StorageError, match=r"3,000,000 bytes needed\): .* \(ulimit -f\)") as caught:
             atomic_write(path, bytes(3_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.exit_code == 4
     assert path.read_bytes() == OLD
     assert os.listdir(tmp_path) == ["model.bin"]
 

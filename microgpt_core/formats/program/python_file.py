@@ -89,12 +89,14 @@ def source(model: Model, tokenizer: Tokenizer, name: str) -> str:
 
 def header(model: Model, name: str) -> str:
     name = re.sub(r"[^\w .-]", "_", name)  # it stands between quotes
+    file = f'"{name}.py"' if " " in name else f"{name}.py"
     fields = {n: v for n, v in model.config().items() if n in ("n_layer", "n_head", "n_embd")}
     sizes = "".join(f", {n} {v}" for n, v in fields.items())
     return f"""{name}: a language model in one file. It needs Python 3.11 or later, and nothing else.
 
-    python {name}.py --seed 7           ten texts
-    python {name}.py TEXT -n 3          three that begin with TEXT
+    python {file} --seed 7           ten texts
+    python {file} -p TEXT -n 3       three that begin with TEXT
+    python {file} --help             all that it can be asked
 
 microgpt trained it: {model.n_parameters:,} numbers{sizes}. They stand at the end; above them is all that
 is computed with them. On the same version of Python it writes what `microgpt generate` writes, to the bit.

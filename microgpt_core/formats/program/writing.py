@@ -3,7 +3,7 @@
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from microgpt_core.inference.sampling import choose, nucleus, sample_rng, shares
@@ -67,28 +67,50 @@ def generate(
     return prompt + decode(made)
 
 
+def checked(kind: Callable[[str], float], fits: Callable[[float], bool], allowed: str) -> Callable[[str], float]:
+    """How to read a number of the command line: as this kind, and only if it fits."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan  # which fits nowhere
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"found {text!r}, allowed: {allowed}")
+        return value
+
+    return read
+
+
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Let this model write.")
-    parser.add_argument("prompts", nargs="*", default=[""], help="what texts begin with")
-    parser.add_argument("-n", "--num-samples", type=int, default=10, help="texts for each prompt; default: 10")
-    parser.add_argument("--max-new-tokens", type=int, help="default: until the text ends or the block is full")
-    parser.add_argument("--temperature", type=float, default=0.8, help="below 1: bolder for the likely; default: 0.8")
-    parser.add_argument("--top-k", type=int, help="choose among this many likeliest tokens")
-    parser.add_argument("--top-p", type=float, help="choose among the likeliest with this probability together")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same texts")
+    count = checked(int, lambda n: n >= 1, "a whole number, 1 or more")
+    seed = checked(int, lambda n: n >= 0, "a whole number, 0 or more")
+    heat = checked(float, lambda x: 0 <= x < math.inf, "0 or more")
+    share = checked(float, lambda x: 0 < x <= 1, "more than 0, up to 1")
+    parser = argparse.ArgumentParser(
+        description="Let this model write.",
+        epilog="Example: python %(prog)s -p TEXT -n 3 --seed 7",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("prompts", nargs="*", metavar="TEXT", help="what texts begin with; default: nothing")
+    add("-p", "--prompt", action="append", default=[], metavar="TEXT", help="the same; may be repeated")
+    add("-n", "--num-samples", type=count, default=10, metavar="N", help="texts for each TEXT; default: 10")
+    add("--max-new-tokens", type=count, metavar="N", help="default: until the text ends or the block is full")
+    add("--temperature", type=heat, default=0.8, metavar="X", help="0: always the likeliest; default: 0.8")
+    add("--top-k", type=count, metavar="N", help="choose among this many likeliest tokens")
+    add("--top-p", type=share, metavar="X", help="choose among the likeliest with this probability together")
+    add("--seed", type=seed, metavar="N", help="the same seed gives the same texts")
     given = parser.parse_args()
-    fine = given.temperature >= 0 and (given.top_k is None or given.top_k >= 1)
-    if not fine or not (given.top_p is None or 0 < given.top_p <= 1):
-        parser.error("temperature must be 0 or more, top-k 1 or more, top-p more than 0 and up to 1")
+    prompts = given.prompts + given.prompt or [""]
     try:
-        for prompt in given.prompts:
+        for prompt in prompts:
             encode(prompt)
     except ValueError as error:
         parser.error(str(error))
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    texts = [prompt for prompt in given.prompts for _ in range(given.num_samples)]
-    for i, prompt in enumerate(texts):
-        rng = sample_rng(given.seed, i)
+    for i in range(len(prompts) * given.num_samples):
+        prompt, rng = prompts[i // given.num_samples], sample_rng(given.seed, i)
         text = generate(prompt, rng, given.temperature, given.top_k, given.top_p, given.max_new_tokens)
         print(text, flush=True)

@@ -23,6 +23,13 @@ from microgpt_core.training.settings import TrainSettings
 from microgpt_core.training.update import Update
 
 PLANNED_CALL = 1500  # bytes that a call takes in a plan, as Python objects
+# What takes most of the memory -> the keys that make it so much, where it isn't the model's width.
+CAUSES = {
+    "batches": "train.accumulation or train.batch_size",
+    "values": "train.batch_size or model.block_size",
+    "workspace": "train.batch_size, model.block_size or model.n_embd",
+    "plans": "model.n_layer",
+}
 
 
 @dataclass
@@ -90,26 +97,29 @@ class Forecast:
             "update": self.update.to_dict() | {"digest": self.update.digest},
         }
 
-    def require_room(self, folder: Path) -> None:
-        """Raise DoesNotFitError, with the numbers, where memory or the folder's disk won't do."""
+    def require_room(self, folder: Path, forced: bool = False) -> None:
+        """Raise DoesNotFitError, with the numbers, where memory or the folder's disk won't do.
+
+        It names --force as a way out, unless that is given already.
+        """
+        anyway = "" if forced else ", or start anyway: --force"
         memory, disk = available_memory(), available_disk(folder)
         more = sum(self.memory.values()) - self.process_bytes
         if memory is not None and more > memory:
             largest = sorted(list(self.memory.items())[1:], key=lambda item: -item[1])[:3]  # of what is to come
             parts = ", ".join(f"{name} {in_units(n)}" for name, n in largest)
-            recompute = "" if self.settings.recompute else " or set train.recompute: 1,"
-            smaller = (
-                f"batch_size or block_size smaller,{recompute}" if largest[0][0] == "values" else "the model smaller,"
-            )
+            most = largest[0][0]
+            recompute = ", or set train.recompute: 1" if most == "values" and not self.settings.recompute else ""
+            smaller = CAUSES.get(most, "the model (model.n_embd, model.n_layer)")
             raise DoesNotFitError(
                 f"the run needs {in_units(more)} of memory ({parts}) and {in_units(memory)} are free; "
-                f"make {smaller} or start anyway: --force"
+                f"make {smaller} smaller{recompute}{anyway}"
             )
         if self.disk_bytes > disk:
             raise DoesNotFitError(
                 f"the run writes {in_units(self.disk_bytes)} (a checkpoint is {in_units(self.checkpoint_bytes)}) and "
-                f"{in_units(disk)} are free in {folder}; lower train.keep_checkpoints, choose another --output, or "
-                "start anyway: --force"
+                f"{in_units(disk)} are free in {folder}; lower train.keep_checkpoints, or choose another "
+                f"--output{anyway}"
             )
 
 

@@ -35,8 +35,10 @@ def pipeline_schema(registry: Registry) -> Schema:
         keys[section] = component(registry, section, kind) | {"default": default}
     for section, cls in SETTINGS.items():
         keys[section] = mapping(fields_of(cls)) | {"type": ["object", "null"], "description": first_line(cls)}
-    formats = names(registry, "formats")
-    keys["export"]["properties"]["format"] |= {"anyOf": [formats, {"type": "array", "items": formats}]}
+    one = names(registry, "formats")
+    formats = {"anyOf": [one, {"type": "array", "items": one}]}
+    keys["export"]["properties"]["format"] |= formats
+    keys["export"] = {"anyOf": [formats, keys["export"]], "description": keys["export"].pop("description")}
     for kind in LISTED:
         keys[kind] = {"type": ["array", "null"], "items": component(registry, kind, kind)}
     about = "What `microgpt run` takes; everything has a default."

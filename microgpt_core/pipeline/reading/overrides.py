@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from microgpt_core.pipeline.reading.problems import PipelineError, Place, Problem
+from microgpt_core.pipeline.reading.settings import SHORT
 from microgpt_core.pipeline.reading.yaml_reader import Document, Location, read_yaml
 
 VARIABLE = "MICROGPT_SET"
@@ -68,7 +69,7 @@ def put(document: Document, key: str, value: Any, place: Place) -> None:
     for depth, step in enumerate(path[:-1], start=1):
         inner = section.get(step)
         if isinstance(inner, str):
-            inner = {"use": inner}  # the long form of `tokenizer: char`
+            inner = {SHORT.get(str(step), "use"): inner}  # the long form of `tokenizer: char`
         if not isinstance(inner, dict):
             inner = {}
             document.keys[path[:depth]] = document.values[path[:depth]] = place

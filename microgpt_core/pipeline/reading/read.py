@@ -16,8 +16,9 @@ from microgpt_core.pipeline.reading.overrides import Overrides, apply
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.section import finish, read_list, read_section
 from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Component, Pipeline
+from microgpt_core.pipeline.reading.sizes import check_sizes
 from microgpt_core.pipeline.reading.top_level import read_top_level
-from microgpt_core.pipeline.reading.yaml_reader import Document
+from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.model_folder import read_config
 
@@ -26,7 +27,8 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
     """The pipeline in a YAML file, or the one inside the package that has this name.
 
     `overrides` change it: ["model.n_layer=4", ...] or {"model.n_layer": 4}. Raises PipelineError with all that
-    is wrong, UnknownNameError or ConfigurationError where there is no such pipeline.
+    is wrong, UnknownNameError or ConfigurationError where there is no such pipeline, DoesNotFitError for a size that
+    no machine has room for.
     """
     document = read_extended(source)
     apply(document, overrides)
@@ -43,7 +45,9 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
     check_freeze(document, made["model"], top.get("freeze", []))
     if document.problems:
         raise PipelineError(document.problems)
-    return Pipeline(**{"name": Path(document.source).stem} | top | made, text=document.text)
+    pipeline = Pipeline(**{"name": Path(document.source).stem} | top | made, text=document.text)
+    check_sizes(document, pipeline)
+    return pipeline
 
 
 def read_start(document: Document, top: dict[str, Any]) -> dict[str, Any]:
@@ -76,11 +80,12 @@ def check_freeze(document: Document, model: Component, patterns: list[str]) -> N
 
 def check_formats(document: Document, registry: Registry) -> None:
     """Note each format that the section `export` names and that nothing brings."""
-    section = document.data.get("export")
-    named = section.get("format") if isinstance(section, dict) else None
+    path: Location = ("export",)
+    if isinstance(named := document.data.get("export"), dict):
+        named, path = named.get("format"), ("export", "format")
     for i, name in enumerate(named if isinstance(named, list) else [named]):
         try:
             if isinstance(name, str):
                 registry.find("formats", name)
         except ConfigurationError as error:
-            document.problem(("export", "format", *([i] if isinstance(named, list) else [])), str(error))
+            document.problem((*path, *([i] if isinstance(named, list) else [])), str(error))

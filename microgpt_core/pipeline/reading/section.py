@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microgpt_core.components import Op, check_slot, fits_slot
-from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.errors import ConfigurationError, DoesNotFitError, UnknownNameError
 from microgpt_core.models.model import Model
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.reading.schema import shown, validate_all
-from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SUPPLIED, Component
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SHORT, SUPPLIED, Component
+from microgpt_core.pipeline.reading.sizes import too_large
 from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.plugins.fields import Field, fields_of
 from microgpt_core.plugins.registry import Registry
@@ -40,7 +41,7 @@ def read_section(document: Document, registry: Registry, name: str, saved: Mappi
 
     `saved` are the fields of the model that training begins with, if it does with one.
     """
-    section = Section(name, (name,), long_form(document, (name,), document.data.get(name), name in COMPONENTS))
+    section = Section(name, (name,), long_form(document, (name,), document.data.get(name)))
     if name in SETTINGS:
         section.cls = SETTINGS[name]
         section.fields = {f.name: f for f in fields_of(section.cls)}
@@ -71,19 +72,21 @@ def read_list(document: Document, registry: Registry, kind: str) -> list[Section
         return []
     sections = []
     for i, given in enumerate(listed or []):
-        sections.append(Section(kind, (kind, i), long_form(document, (kind, i), given, True)))
+        sections.append(Section(kind, (kind, i), long_form(document, (kind, i), given)))
         find_class(document, registry, sections[-1], kind)
         if sections[-1].use in [section.use for section in sections[:-1]]:
             document.problem((kind, i), f"{sections[-1].use!r} comes twice; name each {kind.removesuffix('s')} once")
     return sections
 
 
-def long_form(document: Document, path: Location, given: Any, named: bool) -> dict[str, Any]:
-    """A section as a mapping; where it names a component, `char` is short for `{use: char}`."""
-    if isinstance(given, str) and named:
-        return {"use": given}
+def long_form(document: Document, path: Location, given: Any) -> dict[str, Any]:
+    """A section as a mapping: `char` is short for `{use: char}`, and of formats there may be a list."""
+    short = SHORT.get(str(path[0]), "")
+    if isinstance(given, str) and short or isinstance(given, list) and short == "format":
+        return {short: given}
     if not isinstance(given, dict | None):
-        allowed = "a component's name, or a mapping" if named else "a mapping"
+        names = {"use": "a component's name, or ", "format": "a format's name, a list of them, or "}
+        allowed = f"{names.get(short, '')}a mapping"
         document.problem(path, f"expected {allowed}, found {shown(given)}")
         return {}
     return dict(given or {})
@@ -170,6 +173,9 @@ def try_out(document: Document, section: Section, values: dict[str, Any]) -> Non
         try:
             section.cls(**trial, **SUPPLIED.get(section.name, {}))
             return
+        except DoesNotFitError as error:
+            field, _, said = str(error).partition(": ")
+            raise too_large(document, f"{section.name}.{field}", said) from None
         except ValueError as error:  # as every ConfigurationError is
             said = str(error).removeprefix(f"{section.name}.")
             named = [word for word in dict.fromkeys(re.findall(r"\w+", said)) if word in trial]

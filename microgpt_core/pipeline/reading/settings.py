@@ -25,6 +25,9 @@ COMPONENTS = {
 LISTED = ("analyzers", "callbacks")  # keys with a list of components, each of the kind of that name
 SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSettings, "export": ExportSettings}
 
+# Section -> the field that it may be short for: `tokenizer: char` is `{use: char}`, `export: json` `{format: json}`.
+SHORT = {**dict.fromkeys((*COMPONENTS, *LISTED), "use"), "export": "format"}
+
 # Fields that a run fills in, so that they are no YAML keys: each with a value to try the component with.
 SUPPLIED: dict[str, dict[str, Any]] = {"model": {"vocab_size": 256}}
 

@@ -13,7 +13,7 @@ from microgpt_core.errors import CheckpointError, StorageError
 from microgpt_core.pipeline.folders import RESOLVED, RUNS
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.yaml_reader import read_yaml
-from microgpt_core.pipeline.runs.ledger import LEDGER
+from microgpt_core.pipeline.runs.ledger import Ledger
 from microgpt_core.pipeline.runs.run_folder import ENVIRONMENT
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS, parse
 from microgpt_core.saving.model_folder import read_json
@@ -87,11 +87,11 @@ def state_of(folder: Path, step: int, problems: list[str]) -> str:
         return "running"
     if stages is None:
         return "damaged"
-    trained = given(given(stages, "train", dict, {}), "result", dict, {})
+    trained = given(stages.get("train", {}), "result", dict, {})
     steps = given(trained, "steps", int, step)
     if step < steps:
         problems.append(f"{folder / METRICS}: it ends with step {step}, though {steps} were made")
-    finished = stages and all(isinstance(entry, dict) and "result" in entry for entry in stages.values())
+    finished = stages and all("result" in entry for entry in stages.values())
     return "finished" if finished and step <= steps else "stopped"
 
 
@@ -110,8 +110,9 @@ def is_running(folder: Path) -> bool:
 
 def read_stages(folder: Path, problems: list[str]) -> dict[str, Any] | None:
     """The ledger; empty where no stage has begun, None where it is damaged."""
-    path = folder / LEDGER
-    return read(path, problems) if path.is_file() else {}
+    ledger = Ledger(folder)
+    problems += [ledger.damage] if ledger.damage else []
+    return None if ledger.damage else ledger.entries
 
 
 def read_environment(folder: Path, problems: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A run's ledger, `stages.json`: what each finished stage was made of, and what came out of it.
 
 A stage is made of the settings it depends on, the text, the code of every component, and the stages that it builds
-on. All of that is one digest, its key; with the same key it would give the same bits again.
+on. All of that is one digest, its key; with the same key it would give the same bits again. A ledger that is damaged
+says nothing: no stage counts as done.
 """
 
 import json
@@ -11,6 +12,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from microgpt_core.errors import CheckpointError
 from microgpt_core.pipeline.reading.settings import to_dict
 from microgpt_core.pipeline.runs.backends import update_op
 from microgpt_core.pipeline.runs.code import code_digests, used_packs
@@ -20,6 +22,7 @@ from microgpt_core.pipeline.stage import as_stage
 from microgpt_core.saving.model_folder import read_json
 
 LEDGER = "stages.json"
+UNFINISHED = "isn't finished"
 OF_ONE_STAGE = ("name", "plugins", "stages", "generate", "export", "microgpt")  # keys that not every stage depends on
 
 
@@ -41,6 +44,11 @@ def stage_keys(run: Run) -> dict[str, str]:
     return keys
 
 
+def decisive(keys: Mapping[str, str]) -> str:
+    """The stage that makes a run this one and no other: `train`; the first one where nothing is trained."""
+    return "train" if "train" in keys else next(iter(keys))
+
+
 def start_digest(folder: str | None) -> str:
     """Of the weights that training begins with."""
     return "" if folder is None else file_sum(Path(folder) / "model.safetensors")
@@ -55,56 +63,71 @@ def file_sum(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
+def is_entry(entry: Any) -> bool:
+    """Whether a ledger would say this of a stage: what it is made of; when it is done, its result and its files too."""
+    known = isinstance(entry, dict) and isinstance(entry.get("key"), str)
+    return known and ("result" not in entry or isinstance(entry.get("files"), dict))
+
+
 class Ledger:
-    """The finished stages of the run in a folder."""
+    """The stages of the run in a folder: those that are to be run, and those that are done."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._entries = folder / LEDGER, dict[str, Any]()
-        if self.path.is_file():
-            self._entries = read_json(self.path)
+        self.folder, self.path = folder, folder / LEDGER
+        self.entries = dict[str, dict[str, Any]]()
+        self.damage = ""  # why nothing is known of the stages, though there is a file
+        try:
+            entries = read_json(self.path) if self.path.is_file() else {}
+        except CheckpointError as error:
+            self.damage = str(error)
+            return
+        strange = [stage for stage, entry in entries.items() if not is_entry(entry)]
+        if strange:
+            self.damage = f"{self.path}: what it says of the stage {strange[0]!r} was written by no run"
+        else:
+            self.entries = entries
 
     def stale(self, stage: str, key: str) -> str:
-        """Why a stage must be run; "" where it needn't."""
-        entry = self._entries.get(stage)
-        if not isinstance(entry, dict) or "result" not in entry:
-            return "it hasn't been finished yet"
+        """Why a stage must be run, said of it; "" where it needn't."""
+        entry = self.entries.get(stage, {})
+        if "result" not in entry:
+            return UNFINISHED
         if entry["key"] != key:
-            return "what it is made of has changed"
+            return "was made of other settings, text, code or stages before it"
         if not entry["files"]:
-            return "it leaves no file to tell by"
+            return "leaves no file to tell by"
         for name, expected in entry["files"].items():
-            path = self.path.parent / name
+            path = self.folder / name
             if not path.is_file() or file_sum(path) != expected:
-                return f"{name} has changed since"
+                return f"wrote {name}, which has changed since"
         return ""
 
     def began(self, keys: Mapping[str, str]) -> bool:
-        """Whether this folder was made for a run with this first stage."""
-        first = next(iter(keys), "")
-        return first in self._entries and self._entries[first]["key"] == keys[first]
+        """Whether this folder was made for the run that has these stages."""
+        stage = decisive(keys)
+        made_of = self.entries.get(stage, {}).get("key")
+        return made_of == keys[stage] and ("train" in keys) == ("train" in self.entries)
 
     def begin(self, keys: Mapping[str, str]) -> None:
         """Write down what the stages are made of that are to be run."""
-        self._entries = {stage: {"key": key} for stage, key in keys.items()}
+        self.entries |= {stage: {"key": key} for stage, key in keys.items()}
         self._save()
 
+    def start(self, stage: str, key: str) -> None:
+        """Write down that a stage is being run, so that nobody takes it for done should it never be."""
+        if self.entries.get(stage) != {"key": key}:
+            self.begin({stage: key})
+
     def result(self, stage: str) -> Any:
-        """What the stage returned when it was run."""
-        return self._entries[stage]["result"]
+        """What the stage returned when it was run; None where it isn't done."""
+        return self.entries.get(stage, {}).get("result")
 
     def record(self, stage: str, key: str, result: Any, writes: Iterable[str]) -> None:
         """Write down that a stage is done."""
-        folder = self.path.parent
-        paths = [path for name in writes for path in (sorted((folder / name).rglob("*")) or [folder / name])]
-        files = {path.relative_to(folder).as_posix(): file_sum(path) for path in paths if path.is_file()}
-        self._entries[stage] = {"key": key, "result": result, "files": files}
-        self._save()
-
-    def forget(self, stages: Iterable[str]) -> None:
-        """These are to be run again."""
-        for stage in stages:
-            self._entries.pop(stage, None)
+        paths = [path for name in writes for path in (sorted((self.folder / name).rglob("*")) or [self.folder / name])]
+        files = {path.relative_to(self.folder).as_posix(): file_sum(path) for path in paths if path.is_file()}
+        self.entries[stage] = {"key": key, "result": result, "files": files}
         self._save()
 
     def _save(self) -> None:
-        write(self.path, json.dumps(self._entries, indent=2) + "\n")
+        write(self.path, json.dumps(self.entries, indent=2) + "\n")

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ from microgpt_core.storage.lock import locked
 
 ENVIRONMENT = "environment.json"
 DEPENDENCIES = ("pluggy", "click", "PyYAML", "pydantic", "rich")
+
+
+def named_folder(output: str | Path | None) -> Path | None:
+    """The folder that somebody named for a run. Raises StorageError for a name that the system can't have."""
+    if output is None:
+        return None
+    folder = Path(output)
+    with saving(folder), suppress(FileNotFoundError, NotADirectoryError):
+        folder.stat()
+    return folder
 
 
 def check_replaceable(output: Path, force: bool) -> None:
@@ -36,20 +47,27 @@ def check_replaceable(output: Path, force: bool) -> None:
         pass
 
 
-def make_folder(folder: Path, pipeline: Pipeline, environment: dict[str, Any]) -> None:
-    """Make the folder, in place of an earlier run's, with what is known before anything has run. All of it or none."""
+def make_folder(folder: Path, pipeline: Pipeline, environment: dict[str, Any], force: bool = False) -> None:
+    """Make the folder, in place of an earlier run's, with what is known before anything has run. All of it or none.
+
+    Raises as `check_replaceable` where another process has made it meanwhile, or is at work in it.
+    """
     temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
     with saving(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(folder.parent)
         temporary.mkdir()
-    write(temporary / "pipeline.yaml", pipeline.text)
-    record(temporary, pipeline)
-    write(temporary / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-    with saving(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
+    try:
+        write(temporary / "pipeline.yaml", pipeline.text)
+        record(temporary, pipeline)
+        write(temporary / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+        check_replaceable(folder, force)
+        with saving(folder):
+            if force and folder.exists():
+                shutil.rmtree(folder)
+            os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def record(folder: Path, pipeline: Pipeline) -> None:

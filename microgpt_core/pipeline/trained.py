@@ -1,0 +1,95 @@
+"""A trained model by its name: loaded, written as a file, measured on what its run held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.inference.language_model import LanguageModel
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.folders import RESOLVED, find_run, model_folder
+from microgpt_core.pipeline.reading.overrides import Overrides
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.formats import find_format, reader_of, write_as
+from microgpt_core.pipeline.runs.run import Run
+from microgpt_core.plugins.hints import install_command
+from microgpt_core.plugins.loader import load as load_plugins
+from microgpt_core.plugins.registry import Registry
+from microgpt_core.plugins.selection import Plugins
+from microgpt_core.saving.model_folder import read_config
+
+
+def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
+    """A trained model: a model's or a run's folder, a run's name, "latest", or a file such as `export` writes."""
+    return load_from(load_plugins(builtin, plugins), model)
+
+
+def load_from(registry: Registry, model: str | Path) -> LanguageModel:
+    """As `load`, with the components of a registry."""
+    path = Path(model)
+    if path.is_file():
+        return LanguageModel(*reader_of(registry, path).read(path, registry.get))
+    folder = model_folder(find_run(str(model)))
+    try:
+        return LanguageModel.load(folder, registry.get)
+    except UnknownNameError as error:
+        if not (missing := missing_packs(folder, registry)):
+            raise
+        raise ConfigurationError(f"{folder} was made with what isn't here: {'; '.join(missing)} ({error})") from error
+
+
+def missing_packs(folder: Path, registry: Registry) -> list[str]:
+    """The packs that a model was made with and that can't be used now, each with what would bring it."""
+    made_by = str(read_config(folder).get("about", {}).get("made by", ""))
+    here = {pack.label.partition(" ")[0] for pack in registry.packs if pack.state == "ok"}
+    absent = [label for label in made_by.split(", ") if label and label.partition(" ")[0] not in here]
+    fixes = (f"--plugin {x}" if x.endswith(".py") else install_command(x.partition(" ")[0]) for x in absent)
+    return [f"{label}: {fix}" for label, fix in zip(absent, fixes)]
+
+
+def export(
+    model: LanguageModel | str | Path,
+    format: str = "python",
+    output: str | Path | None = None,
+    *,
+    force: bool = False,
+    plugins: Plugins = (),
+) -> Path:
+    """Write a model, or what `load` finds by a name, as a file of a format. Returns the file's path.
+
+    Without `output` it stands in the current folder, under the run's name. Raises UnknownNameError for a format that
+    isn't there, ConfigurationError for a model that it can't hold, and where a file is there already without `force`.
+    """
+    registry = load_plugins(builtin, plugins)
+    form = find_format(registry, format)
+    trained = model if isinstance(model, LanguageModel) else load_from(registry, model)
+    if output is None:
+        output = f"{'model' if isinstance(model, LanguageModel) else name_of(model)}{form.suffix}"
+    write_as(form, trained.model, trained.tokenizer, Path(output), force)
+    return Path(output)
+
+
+def name_of(model: str | Path) -> str:
+    """What to call something that is made of a model: as its run, its folder or its file is called."""
+    return Path(model).stem if Path(model).is_file() else find_run(str(model)).absolute().name
+
+
+def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
+    """A run's model, and its loss on the text that the run held out. Raises ConfigurationError where there is none."""
+    folder, registry = Path(model) if Path(model).is_file() else find_run(model), load_plugins(builtin, plugins)
+    language_model, resolved = load_from(registry, model), folder / RESOLVED
+    if not resolved.is_file():
+        raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
+    made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
+    if not made.documents["validation"]:
+        raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
+    batch_size = made.pipeline.train.batch_size
+    return language_model, language_model.loss(made.documents["validation"], made.batching, batch_size)
+
+
+def by_itself(overrides: Overrides = ()) -> Overrides:
+    """Overrides with which a run that was made is read again, though what it began with may be gone."""
+    if isinstance(overrides, Mapping):
+        return {"init_from": None, **overrides}
+    return ["init_from=null", *overrides]
