@@ -15,6 +15,7 @@ from microgpt_core.pipeline import api
 from microgpt_core.pipeline.dry_run import DryRun, dry_run
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units
+from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.selection import Plugins
 
 EXAMPLES = """\b
@@ -88,7 +89,7 @@ def command(
         click.echo(json.dumps(about, indent=2))
     else:
         trained = (run.folder / "model").is_dir()
-        more = f"; more like this: microgpt generate {run.folder}" if trained else ""
+        more = f"; more like this: microgpt generate {quoted(run.folder)}" if trained else ""
         reporter.headline(f"\nthe run is in {run.folder}{more}")
 
 
@@ -109,7 +110,7 @@ def profiled(path: Path | None) -> Iterator[None]:
             profile.dump_stats(path)
         except OSError as error:
             raise StorageError(f"can't write {path}: {error.strerror}", error.errno) from error
-        click.echo(f"the profile is in {path}; to look at it: python -m pstats {path}", err=True)
+        click.echo(f"the profile is in {path}; to look at it: python -m pstats {quoted(path)}", err=True)
 
 
 def rehearse(found: DryRun, force: bool, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.pipeline.runs.run_folder import check_replaceable, make_folder, named_folder, record, write
 from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.pipeline.trained import by_itself
+from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.saving.checkpoint import newest_checkpoint
@@ -142,7 +143,7 @@ def resume(
             keys, ledger = stage_keys(made), Ledger(place)
             again = from_stage(start, keys)
             if "train" in again:
-                how = f"microgpt run {place / RESOLVED} --from {start}"
+                how = f"microgpt run {quoted(place / RESOLVED)} --from {start}"
                 raise ConfigurationError(f"--from {start}: to train again is a new run, in its own folder: {how}")
             if "train" in keys:
                 require_use(made, ledger.result("train"), changes)

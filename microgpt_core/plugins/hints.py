@@ -38,6 +38,7 @@ def install_command(distribution: str, requirement: str = "") -> str:
     return f"microgpt plugins install {quoted(target)}"
 
 
-def quoted(argument: str) -> str:
+def quoted(argument: str | Path) -> str:
     """An argument as every system's command line takes it: in double quotes where it needs any."""
+    argument = str(argument)
     return argument if re.fullmatch(r"[\w./:\\=@-]+", argument) else f'"{argument}"'

@@ -47,3 +47,10 @@ def test_a_resumption_from_a_stage() -> None:
         "evaluate",
     ]
     assert "--from train: to train again is a new run" in microgpt("--resume", "mine", "--from", "train").stderr
+
+
+def test_paths_in_hints_can_be_pasted() -> None:
+    """A folder with a space in its name is in quotes wherever a command is proposed."""
+    assert 'microgpt generate "my run"' in microgpt("names", *TINY, "-o", "my run").stderr
+    assert '--resume "my run"' in microgpt("names", *TINY, "-o", "my run", "--set", "seed=2").stderr
+    assert 'microgpt runs reproduce "my run"' in CliRunner().invoke(main, ["runs", "show", "my run"]).stdout

@@ -13,6 +13,7 @@ from microgpt_core.pipeline.folders import runs_of
 from microgpt_core.pipeline.runs.ledger import UNFINISHED, Ledger, decisive
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.pipeline.stage import Stage, as_stage
+from microgpt_core.plugins.hints import quoted
 
 UNTRAINED = (
     "no stage trains the model and it begins with no other, so its weights are as they were drawn; add train to "
@@ -37,7 +38,7 @@ def execute(run: Run, keys: Mapping[str, str], again: Iterable[str] = ()) -> Non
         for name, stage in stages.items():
             execute_stage(run, name, stage, keys[name], ledger)
     except Interrupted as stopped:
-        advice = f"nothing is lost; to go on: microgpt run --resume {run.folder}"
+        advice = f"nothing is lost; to go on: microgpt run --resume {quoted(run.folder)}"
         raise Interrupted(stopped.signal, advice) from None
 
 
@@ -74,7 +75,9 @@ def earlier_ledgers(run: Run, output: Path | None) -> list[Ledger]:
     ledgers = [Ledger(folder) for folder in (runs_of(run.pipeline.name) if output is None else [output])]
     for ledger in ledgers:
         if ledger.damage:
-            run.reporter.headline(f"warning: {ledger.damage}; passed over. To mend it: --resume {ledger.folder}")
+            run.reporter.headline(
+                f"warning: {ledger.damage}; passed over. To mend it: --resume {quoted(ledger.folder)}"
+            )
     return [ledger for ledger in ledgers if not ledger.damage]
 
 
@@ -91,7 +94,7 @@ def stopped_run(ledgers: list[Ledger], keys: Mapping[str, str]) -> str:
     for ledger in ledgers:
         if ledger.began(keys):
             why = f"its stage {stage} {ledger.stale(stage, keys[stage])}"
-            return f"{ledger.folder} is the same run, but {why}; to go on with it: --resume {ledger.folder}"
+            return f"{ledger.folder} is the same run, but {why}; to go on with it: --resume {quoted(ledger.folder)}"
     return ""
 
 

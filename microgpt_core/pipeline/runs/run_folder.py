@@ -11,6 +11,7 @@ from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.folders import RESOLVED
 from microgpt_core.pipeline.reading.settings import Pipeline, to_dict
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
+from microgpt_core.plugins.hints import quoted
 from microgpt_core.saving.metrics_log import saving
 from microgpt_core.storage.atomic import atomic_write, remove_stale
 from microgpt_core.storage.lock import locked
@@ -38,7 +39,7 @@ def check_replaceable(output: Path, force: bool) -> None:
         return
     if not force:
         raise ConfigurationError(
-            f"{output} exists already; name another folder, go on with the run in it by --resume {output}, "
+            f"{output} exists already; name another folder, go on with the run in it by --resume {quoted(output)}, "
             "or replace it with --force"
         )
     if not (output / RESOLVED).is_file():

@@ -10,6 +10,7 @@ from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, Pipeli
 from microgpt_core.pipeline.runs import archive
 from microgpt_core.pipeline.runs.differences import flat
 from microgpt_core.plugins.fields import fields_of
+from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.metrics_log import METRICS
 
@@ -58,9 +59,10 @@ def outcome(entry: Any) -> Any:
 
 def next_commands(record: archive.Record) -> list[str]:
     """What can be done with a run now."""
+    folder = quoted(record.folder)
     if record.state == "stopped":
-        return [f"microgpt run --resume {record.folder}"]
+        return [f"microgpt run --resume {folder}"]
     if record.state != "finished":
         return []
-    longer = f"microgpt run --resume {record.folder} --set train.max_steps={2 * record.step}"
-    return [f"microgpt generate {record.folder}", f"microgpt runs reproduce {record.folder}", longer]
+    longer = f"microgpt run --resume {folder} --set train.max_steps={2 * record.step}"
+    return [f"microgpt generate {folder}", f"microgpt runs reproduce {folder}", longer]
