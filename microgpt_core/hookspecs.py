@@ -141,3 +141,13 @@ def microgpt_stages() -> Components | None:
 
     Example: `return {"report": "microgpt_lab.report:report"}`.
     """
+
+
+@hookspec
+def microgpt_peers() -> Components | None:
+    """Other programs that train the same models, to be measured beside microgpt: subclasses of `Peer`.
+
+    No run uses them: a benchmark does, and first sees to it that a peer computes the same.
+
+    Example: `return {"torch": "microgpt_bench.peers.torch:Torch"}`.
+    """

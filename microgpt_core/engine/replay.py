@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import pairwise
+from time import perf_counter_ns
 
 from microgpt_core.components.buffer import Buffer, flat
 from microgpt_core.components.op import show_shape
@@ -68,6 +70,17 @@ class Replay:
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """Run the plan on inputs of the captured shapes. The outputs live until the region's next replay."""
+        self._run(inputs)
+        return [Tensor(self._result(i)) for i in self.plan.outputs]
+
+    def timed(self, *inputs: Tensor) -> list[int]:
+        """Run the plan as ever: the nanoseconds that each of `plan.calls` took, looking at the clock included."""
+        marks: list[int] = []
+        self._run(inputs, marks)
+        return [end - start for start, end in pairwise(marks)]
+
+    def _run(self, inputs: Sequence[Tensor], marks: list[int] | None = None) -> None:
+        """Every call on the inputs; into `marks`, the time before the first and after each."""
         if capturing():
             raise CaptureError("a replay inside a capture would run now and be frozen; call the function itself there")
         if not self.region.busy.acquire(blocking=False):
@@ -76,11 +89,16 @@ class Replay:
             self._copy_in(inputs)
             self._content = self.region.content = object()
             self._check_outside()
-            for run in self._program:
-                run()
+            if marks is None:
+                for run in self._program:
+                    run()
+            else:
+                marks[:] = [perf_counter_ns()]
+                for run in self._program:
+                    run()
+                    marks.append(perf_counter_ns())
         finally:
             self.region.busy.release()
-        return [Tensor(self._result(i)) for i in self.plan.outputs]
 
     def watched(self) -> dict[str, Buffer]:
         """The values kept for analyzers, read-only, until the next replay. Raises StaleError after that."""

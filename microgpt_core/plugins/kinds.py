@@ -12,6 +12,7 @@ from microgpt_core.components import (
     Kernel,
     Op,
     Optimizer,
+    Peer,
     Schedule,
     Tokenizer,
 )
@@ -41,7 +42,7 @@ class Kind:
 BASES: dict[str, type | None] = {
     "ops": Op, "kernels": Kernel, "backends": Backend, "tokenizers": Tokenizer, "datasets": Dataset,
     "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "callbacks": Callback,
-    "formats": Format, "stages": None,
+    "formats": Format, "stages": None, "peers": Peer,
 }  # fmt: skip
 KINDS = {name: Kind(name, base) for name, base in BASES.items()}
 

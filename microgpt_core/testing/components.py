@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any, NoReturn
 
-from microgpt_core.components import Backend, Op
+from microgpt_core.components import Backend, Op, Peer
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.plugins.kinds import KINDS
 from microgpt_core.plugins.pack import Pack, PluginError
@@ -16,6 +16,7 @@ from microgpt_core.testing.analyzers import analyzer_checks
 from microgpt_core.testing.datasets import dataset_checks
 from microgpt_core.testing.ops import kernel_checks, op_checks, require_available
 from microgpt_core.testing.optimizers import optimizer_checks
+from microgpt_core.testing.peers import peer_checks
 from microgpt_core.testing.report import Check, NotTested, checks
 from microgpt_core.testing.schedules import schedule_checks
 from microgpt_core.testing.tokenizers import tokenizer_checks
@@ -25,6 +26,7 @@ SIMPLE: Mapping[str, Callable[[Any, str], list[Check]]] = {
     "datasets": dataset_checks,
     "schedules": schedule_checks,
     "analyzers": analyzer_checks,
+    "peers": peer_checks,
 }
 NAMED = ("ops", "backends", "optimizers", "models", *SIMPLE)  # kinds whose classes know their own name
 
@@ -66,7 +68,7 @@ def own_checks(registry: Registry, kind: str, component: Any, label: str) -> lis
         return op_checks(instance(component), label)
     if kind == "backends":
         return checks(label, [says_whether_it_can_run], component)
-    found = []
+    found = checks(label, [says_whether_it_can_run], component) if kind == "peers" else []
     for settings in settings_of(component) if kind in (*SIMPLE, "optimizers") else ():
         told = label + "".join(f" {n}={v!r}" for n, v in settings.items())
         if kind == "optimizers":
@@ -128,7 +130,7 @@ def is_described(entry: Entry) -> Iterator[str]:
         yield "neither the class nor its module has a docstring; say in one line what it is"
 
 
-def says_whether_it_can_run(backend: Backend) -> Iterator[str]:
+def says_whether_it_can_run(backend: Backend | Peer) -> Iterator[str]:
     """`unavailable` gives None or a reason: `backend: auto` takes anything else for a reason."""
     if not (isinstance(said := backend.unavailable(), str | None) and said != ""):
         yield f"unavailable() returns {said!r}; expected None where it can run, or the reason why it can't"

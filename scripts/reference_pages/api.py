@@ -17,6 +17,7 @@ Every public name, with its signature and its docstring's first line. What isn't
 MODULES: dict[str, tuple[str, list[str] | None]] = {
     "microgpt_core": ("The engine: `import microgpt_core as mg`.", None),
     "microgpt_core.components": ("What components are written with.", None),
+    "microgpt_core.components.peer": ("What a peer's methods return.", ["Training", "Generation"]),
     "microgpt_core.hookspecs": (
         "What a pack's hooks are marked with; each hook is on [its page](hooks.md).",
         ["hookimpl", "Components", "API", "GROUP"],

@@ -21,7 +21,7 @@ from reference_pages.source import PACKAGE, find
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "hook_examples"  # a module of hooks for each kind; tests use them too
 
-# Kind -> what a pipeline (or a command) says to use the example's component.
+# Kind -> what a pipeline (or a command) says to use the example's component. No run uses a peer.
 USES = {
     "ops": "model.activation=cube",
     "kernels": "backend=lists",
@@ -44,6 +44,7 @@ YAML = {
     "callbacks": "`callbacks: [NAME]`, or with its fields `callbacks: [{use: NAME, FIELD: VALUE}]`",
     "formats": "`export: {format: NAME}` with the stage `export`, and `microgpt export MODEL --format NAME`",
     "stages": "`stages: [train, NAME]`",
+    "peers": "nothing: a benchmark names it, `--against NAME`",
 }
 # What the components of a kind subclass; models lie above the loader, which can't check them.
 BASE_CLASSES = {kind: [base.__name__] for kind, base in BASES.items() if base} | {
@@ -144,6 +145,8 @@ def example(name: str) -> str:
 
 def use(kind: Kind) -> str:
     """The command that uses the example. The documentation's tests run it."""
+    if kind.name not in USES:
+        return f"```console\n$ microgpt plugins test ./{kind.name}.py\n...\n```\n"
     given = [
         f'"{setting}"' if "[" in setting else setting for setting in (*USES[kind.name].split(), "train.max_steps=2")
     ]

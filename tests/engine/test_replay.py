@@ -281,3 +281,19 @@ def test_the_engine_imports_python_alone(run_python):
     assert run_python(BLOCKED).strip() == "imported"
     with pytest.raises(AssertionError):
         run_python(BLOCKED + "import yaml")  # the control
+
+
+def test_a_timed_replay_is_a_replay_and_says_what_each_call_took():
+    weights = mg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    replay = capture_of(lambda x: ops.relu2(ops.linear(x, weights)) * 2.0)
+    x = mg.tensor([[1.0, -1.0]])
+    times = replay(x).timed(x)
+    assert len(times) == len(replay(x).plan.calls) == 3
+    assert all(ns >= 0 for ns in times)
+    assert sum(times) > 0
+
+
+def capture_of(function):
+    """The replay for given inputs."""
+    captured = Captured(function)
+    return captured.replay_for

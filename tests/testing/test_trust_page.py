@@ -14,6 +14,7 @@ from microgpt_core.testing import (
     datasets,
     optimizers,
     packs,
+    peers,
     schedules,
     tokenizers,
 )
@@ -40,19 +41,26 @@ def rows() -> dict[str, str]:
 
 def planted() -> set[tuple[str, str]]:
     """(check, bug) of all matrices."""
-    ops, kernels, text, training, mistakes = map(
+    ops, kernels, text, training, peer_bugs, mistakes = map(
         matrix,
-        ("test_matrix_ops", "test_matrix_kernels", "test_matrix_text", "test_matrix_training", "test_matrix_mistakes"),
+        (
+            "test_matrix_ops",
+            "test_matrix_kernels",
+            "test_matrix_text",
+            "test_matrix_training",
+            "test_matrix_peers",
+            "test_matrix_mistakes",
+        ),
     )
     tables = (
         ops.BUGS, kernels.BUGS, text.TOKENIZERS, text.DATASETS, training.OPTIMIZERS, training.SCHEDULES,
-        training.ANALYZERS, mistakes.WRONG_OPS, mistakes.WRONG_KERNELS,
+        training.ANALYZERS, peer_bugs.PEERS, mistakes.WRONG_OPS, mistakes.WRONG_KERNELS,
     )  # fmt: skip
     return {(check, bug.__name__) for bug, check, _ in chain(*tables)} | {("says_whether_it_can_run", "Ready")}
 
 
 def test_every_check_is_in_the_table() -> None:
-    kits = (tokenizers, datasets, optimizers, schedules, analyzer_kit, packs, components)
+    kits = (tokenizers, datasets, optimizers, schedules, analyzer_kit, peers, packs, components)
     rules = chain(OP_RULES, KERNEL_RULES, *(kit.RULES for kit in kits))
     others = {
         "agrees_with_reference", "allocates_nothing", "tries_every_input", "says_whether_it_can_run", "can_be_made",
