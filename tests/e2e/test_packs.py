@@ -9,13 +9,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECTS = sorted(file.parent for kind in ("plugins", "contrib") for file in ROOT.glob(f"{kind}/*/pyproject.toml"))
 SHORT = ("--set", "train.max_steps=20", "--set", "train.eval_interval=20")
-WITHOUT = "unknown"  # what a run says of a component whose pack isn't there
+WITHOUT = ("unknown", "there is no command")  # what is said of a component, or a command, whose pack isn't there
 
-# Distribution -> what needs it: a pipeline's settings. A pack without a row here fails the first test below.
-USES = {
+# Distribution -> settings of a pipeline that need it.
+SETTINGS = {
     "microgpt-numpy": ("--set", "backend=numpy"),
     "microgpt-mish": ("--set", "model.activation=mish"),
     "microgpt-reverse": ("--set", "tokenizer=reverse", "--set", "analyzers=[prediction-entropy]"),
+}
+# Distribution -> a command that needs it, and prints JSON. A pack without a row here fails the first test below.
+USES = {name: ("run", "names", *SHORT, *settings) for name, settings in SETTINGS.items()} | {
+    "microgpt-bench": ("bench", "startup", "--what", "import", "--rounds", "1", "--processes", "1"),
 }
 
 
@@ -29,29 +33,29 @@ def test_every_pack_has_a_wheel_and_a_use(wheels: Path) -> None:
 def test_a_pack_comes_is_used_and_goes(core_alone) -> None:
     env = core_alone
     assert env.packs() == {}
-    for distribution, settings in USES.items():
-        before = env.microgpt("run", "names", *SHORT, *settings, code=2).stderr
-        assert WITHOUT in before
+    for distribution, command in USES.items():
+        before = env.microgpt(*command, code=2).stderr
+        assert any(said in before for said in WITHOUT)
         env.microgpt("plugins", "install", distribution)
         assert env.packs() == {distribution: "ok"}
-        assert env.json("run", "names", *SHORT, *settings)["samples"]
+        assert env.json(*command)
         env.microgpt("plugins", "uninstall", distribution)
         assert env.packs() == {}
-        assert env.microgpt("run", "names", *SHORT, *settings, code=2).stderr == before
+        assert env.microgpt(*command, code=2).stderr == before
     assert env.json("run", "names", *SHORT)["samples"]
 
 
 def test_one_pack_fewer_leaves_the_others(core_alone) -> None:
     env = core_alone
     env.install(*USES)
-    used = [word for settings in USES.values() for word in settings]
+    used = [word for settings in SETTINGS.values() for word in settings]
     run = env.json("run", "names", *SHORT, *used)["folder"]
     env.microgpt("plugins", "uninstall", "microgpt-mish")
     assert env.packs() == dict.fromkeys(set(USES) - {"microgpt-mish"}, "ok")
     said = env.microgpt("generate", run, code=2).stderr
     assert "was made with what isn't here: microgpt-mish" in said
     assert "microgpt plugins install microgpt-mish" in said
-    assert env.json("run", "names", *SHORT, *USES["microgpt-numpy"])["samples"]
+    assert env.json(*USES["microgpt-numpy"])["samples"]
 
 
 def test_every_pack_is_certified_where_all_are_installed(everything) -> None:

@@ -1,0 +1,28 @@
+"""A candidate: who does the work that is measured, and how. It is data, so that it can be sent to another process."""
+
+import sys
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A backend of microgpt, or one way to run a peer."""
+
+    use: str  # the backend's name, or the peer's
+    precision: str = "float32"
+    threads: int = 1
+    peer: bool = False
+    way: str = ""  # to run the peer
+    environment: str = ""  # what the table calls another Python environment
+    python: str = field(default=sys.executable)  # its interpreter
+
+    @property
+    def name(self) -> str:
+        """What the table calls it: numpy, torch-compiled, base:numpy."""
+        name = f"{self.use}-{self.way}" if self.way else self.use
+        return f"{self.environment}:{name}" if self.environment else name
+
+    @property
+    def label(self) -> str:
+        """Its name, and the precision where it isn't float32."""
+        return self.name if self.precision == "float32" else f"{self.name} {self.precision}"

@@ -1,0 +1,105 @@
+"""The golden models: sizes that never change, so that numbers of other days, versions and programs can be compared.
+
+Their text is names, for the sizes of a names model, and random tokens for the others, always the same.
+"""
+
+import random
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+from microgpt_core.components import flat
+from microgpt_core.models.gpt import GPT
+from microgpt_core.models.parts.part import Parameter
+from microgpt_core.models.presets import PRESETS
+from microgpt_core.text.batch import Batch
+from microgpt_core.text.batches import Batches, encode_documents
+from microgpt_core.text.char import Char
+from microgpt_core.text.names import Names
+from microgpt_core.training.optimizers import AdamW
+
+SEED = 1
+DRAWN = 65_537  # a prime, so that no two rows are the same
+LR = 1e-3
+OUTPUT_STD = (
+    0.02  # of the output projections: from 0, which lessons begin with, half of all gradients would be 0 at first
+)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A model, and what a training step of it reads."""
+
+    name: str
+    vocab_size: int
+    rows: int  # of a batch; with batching `packed` they are joined to one
+    batching: str
+    fields: dict[str, Any] = field(hash=False)  # of the GPT
+
+    @property
+    def tokens(self) -> int:
+        """Positions in a batch. Rates count targets, which packed batches have a few less of."""
+        return self.rows * int(self.fields["block_size"])
+
+    def build(self, precision: str = "float32") -> GPT:
+        """The model with its first weights, the same every time."""
+        model = self.shape()
+        model.allocate(precision)
+        rng = random.Random(SEED)
+        for parameter in model.parameters():
+            draw(parameter, rng)
+        return model
+
+    def shape(self) -> GPT:
+        """The model without memory: enough for a plan."""
+        return GPT(vocab_size=self.vocab_size, **{"init_output_std": OUTPUT_STD, **self.fields})
+
+    def batches(self, n: int) -> list[Batch]:
+        """The first `n` batches."""
+        rng, block_size = random.Random(SEED), self.fields["block_size"]
+        if self.vocab_size == 27:
+            texts = Names(validation=0.0).all_documents()
+            tokenizer = Char().train(texts)
+            documents, bos = encode_documents(tokenizer, texts), tokenizer.bos
+        else:
+            documents, bos = [[rng.randrange(self.vocab_size) for _ in range(8 * self.tokens)]], None
+        found = Batches(
+            documents, batching=self.batching, batch_size=self.rows, block_size=block_size, seed=SEED, rng=rng, bos=bos
+        )
+        return [found.batch(i) for i in range(n)]
+
+    def optimizer(self) -> AdamW:
+        """AdamW without decay."""
+        return AdamW(lr=LR, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.0)
+
+
+def draw(parameter: Parameter, rng: random.Random) -> None:
+    """First weights; of a large matrix the first are drawn and then repeated, or GPT-2 would take minutes."""
+    numbers = flat(parameter.data)
+    if parameter.std is None or len(numbers) <= DRAWN:
+        parameter.initialise(rng)
+        return
+    drawn = array(numbers.format, (rng.gauss(parameter.mean, parameter.std) for _ in range(DRAWN)))
+    for start in range(0, len(numbers), DRAWN):
+        numbers[start : start + DRAWN] = drawn[: len(numbers) - start]
+
+
+def sized(n_embd: int, n_layer: int, n_head: int, block_size: int) -> dict[str, Any]:
+    return {"n_embd": n_embd, "n_layer": n_layer, "n_head": n_head, "block_size": block_size}
+
+
+GOLDEN = {
+    golden.name: golden
+    for golden in (
+        Golden("e16", 27, 1, "random_window", sized(16, 1, 4, 8)),
+        Golden("e64", 27, 1, "random_window", sized(64, 2, 4, 16)),
+        Golden("e128", 27, 1, "random_window", sized(128, 4, 4, 32)),
+        Golden("w16", 27, 7, "packed", sized(16, 1, 4, 16)),
+        Golden("w32", 27, 7, "packed", sized(32, 1, 4, 16)),
+        Golden("w64", 27, 7, "packed", sized(64, 1, 4, 16)),
+        Golden("w128", 27, 7, "packed", sized(128, 1, 8, 16)),
+        Golden("char-small", 65, 12, "random_window", sized(128, 4, 4, 64)),
+        Golden("char", 65, 16, "random_window", sized(384, 6, 6, 256)),
+        Golden("gpt2", 50257, 4, "random_window", PRESETS["gpt2"].fields | {"block_size": 256}),
+    )
+}

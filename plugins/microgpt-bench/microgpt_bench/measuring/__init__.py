@@ -1,0 +1,1 @@
+"""Measuring: candidates in processes of their own, timed in turn."""

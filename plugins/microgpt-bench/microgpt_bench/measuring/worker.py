@@ -1,0 +1,104 @@
+"""The process in which one candidate works: told by lines of JSON on stdin what to do, it answers in lines on stdout.
+
+    python -m microgpt_bench.measuring.worker
+
+What libraries print goes to stderr. Only one process is asked at a time, so that each has the machine for itself.
+"""
+
+import gc
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from statistics import median
+from time import perf_counter, perf_counter_ns
+from typing import Any
+
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.measuring.pin import pin
+from microgpt_bench.measuring.yardstick import yardstick
+from microgpt_bench.work.work import Work
+from microgpt_core.errors import MicrogptError
+from microgpt_core.pipeline.runs.machine import resident_bytes
+
+WORK = {  # kind of work -> "module:Class", made of a candidate and the work's own settings
+    "step": "microgpt_bench.work.step:Step",
+    "ops": "microgpt_bench.work.ops:Ops",
+    "generate": "microgpt_bench.work.generate:Generate",
+    "startup": "microgpt_bench.work.startup:Startup",
+    "calls": "microgpt_bench.work.calls:Calls",
+    "roof": "microgpt_bench.work.roof:Machine",
+}
+
+
+def pieces(n: int, most: int) -> list[int]:
+    """`n` turns in at most so many pieces, as even as can be."""
+    count = min(n, most)
+    return [n // count + (i < n % count) for i in range(count)]
+
+
+class Worker:
+    """One piece of work, and what can be asked of it."""
+
+    def __init__(self) -> None:
+        self.work: Work
+
+    def prepare(self, work: str, candidate: dict[str, Any], pinned: bool, **settings: Any) -> dict[str, Any]:
+        """Build what is measured and do it once: how long that took, from the beginning of the process's work."""
+        start = perf_counter()
+        who = Candidate(**candidate)
+        if pinned:
+            pin(who.threads)
+        module, name = WORK[work].split(":")
+        self.work = getattr(import_module(module), name)(who, **settings)
+        self.work.run(1)
+        first = perf_counter() - start
+        gc.collect()
+        gc.freeze()  # what was built stays, so no round has to look through it
+        return {"first_s": first, "least_turns": self.work.least_turns, **self.work.facts()}
+
+    def run(self, n: int) -> dict[str, Any]:
+        """Do the work `n` times, and once more alone; some kinds of it also say how long each of their parts took."""
+        parts, times = None, list[float]()
+        for turns in pieces(n, self.work.pieces):
+            start = perf_counter_ns()
+            parts = self.work.run(turns)
+            times.append((perf_counter_ns() - start) / turns)
+        start = perf_counter_ns()
+        self.work.run(1)
+        one = perf_counter_ns() - start
+        return {"ns": n * median(times), "one": one, "parts": parts or {}, "yardstick": yardstick()}
+
+    def ask(self, what: str, **settings: Any) -> dict[str, Any]:
+        """Anything else that this kind of work can say of itself."""
+        found: dict[str, Any] = getattr(self.work, what)(**settings)
+        return found
+
+    def memory(self) -> dict[str, Any]:
+        return {"peak_rss": resident_bytes(peak=True)}
+
+
+def answer(worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a request; what goes wrong is one, too."""
+    act: Callable[..., dict[str, Any]] = getattr(worker, request.pop("do"))
+    try:
+        return act(**request)
+    except (MicrogptError, ImportError, MemoryError) as error:  # it can't be done here: the others go on
+        return {"cannot": str(error) or type(error).__name__}
+    except Exception:  # noqa: BLE001  the process that asked reports it
+        return {"failed": traceback.format_exc()}
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # prints, also of native code, would be taken for answers
+    worker = Worker()
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(worker, json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A report as a table on the terminal."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from microgpt_bench.results.result import Ratio, Report, Result
+
+Rows: TypeAlias = list[list[str]]
+Column: TypeAlias = tuple[str, Callable[[Result], str]]
+
+
+def tables(report: Report) -> Iterable[tuple[Sequence[str], Rows]]:
+    """A table of whole turns, and one of single ops where they were timed."""
+    whole = [found for found in report.results if not found.op]
+    columns = [
+        column for column in (*first_columns(whole), *ratio_columns(report.ratios)) if any(map(column[1], whole))
+    ]
+    if whole:
+        yield [name for name, _ in columns], [[cell(found) for _, cell in columns] for found in whole]
+    if any(found.op for found in report.results):
+        yield OPS, list(op_rows(report.results))
+
+
+def first_columns(whole: Sequence[Result]) -> Iterable[Column]:
+    """What is said of a candidate by itself; a column in which nobody has anything is left out."""
+    turn = {"generate": "ms a token", "startup": "ms"}.get(whole[0].bench if whole else "", "ms a step")
+    yield "model", lambda found: found.model
+    yield "candidate", label
+    yield turn, lambda found: number(found.median_ms)
+    yield "10-90 %", spread
+    yield "one alone", lambda found: "" if found.one_at_a_time_ms is None else number(found.one_at_a_time_ms)
+    yield "tokens/s", lambda found: f"{found.tokens_per_s:,.0f}" if found.tokens else ""
+    yield "of the roof", lambda found: "" if found.roof_share is None else percent(found.roof_share)
+    yield "MB", lambda found: f"{found.peak_rss_mb:,.0f}"
+    yield "first, s", lambda found: f"{found.first_s:.2f}"
+
+
+def ratio_columns(ratios: Sequence[Ratio]) -> Iterable[Column]:
+    """How many times as fast a candidate is as each other program, in its own precision and, where that is another,
+    in the one that suits the other best.
+    """
+    for name in dict.fromkeys(ratio.against for ratio in ratios):
+        same = [r for r in ratios if r.against == name and r.against_precision == r.precision]
+        best = [r for r in ratios if r.against == name and r.against_precision != r.precision]
+        yield f"times {name}", partial(times, same)
+        yield f"times {name} at its best", partial(times, best)
+
+
+OPS = ("model", "candidate", "op", "ms", "10-90 %", "of the step")
+
+
+def label(found: Result) -> str:
+    """A candidate's name, and the precision where it isn't float32."""
+    return found.candidate if found.precision == "float32" else f"{found.candidate} {found.precision}"
+
+
+def spread(found: Result) -> str:
+    return f"{number(found.p10_ms)}-{number(found.p90_ms)}"
+
+
+def times(ratios: Sequence[Ratio], found: Result) -> str:
+    """The ratio, with a question mark where the noise is larger than the difference; "" where there is none."""
+    for ratio in ratios:
+        if (ratio.model, ratio.candidate, ratio.precision) == (found.model, found.candidate, found.precision):
+            return f"{number(ratio.ratio)}{' ?' if ratio.undecided else ''}"
+    return ""
+
+
+def op_rows(results: Sequence[Result]) -> Iterable[list[str]]:
+    for found in results:
+        if found.op:
+            step = next(one for one in results if not one.op and (one.model, label(one)) == (found.model, label(found)))
+            share = f"{found.median_ms / step.median_ms:.1%}"
+            yield [found.model, label(found), found.op, number(found.median_ms), spread(found), share]
+
+
+def number(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, of a small one with a digit more."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"

@@ -1,0 +1,1 @@
+"""Results as data: what was measured, where it is kept, and how two of them compare."""

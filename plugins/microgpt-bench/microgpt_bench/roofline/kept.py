@@ -1,0 +1,58 @@
+"""The roof of this machine as it was measured last: once for each start of the machine and number of threads.
+
+It is measured in a process of its own, pinned and told its threads before it loads anything, as races are.
+"""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from microgpt_bench import __version__
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.measuring.racer import Racer
+from microgpt_bench.roofline.roof import Roof
+from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.plugins.pack import version_of
+from microgpt_core.storage.atomic import atomic_write
+from microgpt_core.text.cache import cache_folder
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+NATIVE = ("microgpt-simd",)  # packs whose version changes what is measured, besides NumPy
+
+Say = Callable[[str], None]
+
+
+def roof_of_machine(threads: int = 1, again: bool = False, say: Say = lambda text: None) -> Roof:
+    """The kept roof; measured where there is none, or where it is to be measured `again`."""
+    path = place(threads)
+    if not again and (roof := read(path)):
+        return roof
+    say(f"measuring what this machine can do with {threads} thread{'s' if threads > 1 else ''}, which takes a while")
+    roof = measured_elsewhere(threads)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, (json.dumps(roof.to_dict(), indent=2) + "\n").encode("utf-8"))
+    return roof
+
+
+def measured_elsewhere(threads: int) -> Roof:
+    with Racer(Candidate("roof", threads=threads)) as racer:
+        return Roof.from_dict(racer.prepare("roof", {})["roof"])
+
+
+def place(threads: int) -> Path:
+    """The file for this machine since it was started, these versions and so many threads."""
+    boot = BOOT.read_text(encoding="ascii").strip() if BOOT.is_file() else ""
+    versions = {name: version_of(name) for name in ("numpy", *NATIVE)}
+    key = json.dumps([__version__, cpu(), boot, versions, threads])
+    return cache_folder() / "roofline" / f"{sha256(key.encode()).hexdigest()[:16]}-{threads}.json"
+
+
+def read(path: Path) -> Roof | None:
+    """None where there is no file, or one that another version has left."""
+    if not path.is_file():
+        return None
+    try:
+        return Roof.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError):
+        return None

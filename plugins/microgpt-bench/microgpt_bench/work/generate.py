@@ -1,0 +1,57 @@
+"""Generating: one token after the other, the likeliest each time; anew from the first where the block is full."""
+
+from typing import Any
+
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.golden import GOLDEN
+from microgpt_bench.work.kernels import kernels_of
+from microgpt_bench.work.peers import find_peer
+from microgpt_bench.work.work import Work
+from microgpt_core.components.peer import Generation
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.inference.session import Session
+from microgpt_core.models.model import Model
+
+FIRST = 0  # the token that every text begins with
+
+
+class Generate(Work):
+    """What the worker runs: a turn is a token."""
+
+    pieces = 32
+
+    def __init__(self, who: Candidate, model: str) -> None:
+        golden = GOLDEN[model]
+        self.generation: Generation
+        if who.peer:
+            self.generation = find_peer(who.use).generation(golden.build(), who.way, who.precision, who.threads)
+        else:
+            self.generation = OwnGeneration(golden.build(who.precision), kernels_of(who.use))
+
+    def run(self, n: int) -> None:
+        self.generation.run(n)
+
+    def facts(self) -> dict[str, Any]:
+        return {"tokens": 1}
+
+    def write(self, n: int) -> dict[str, Any]:
+        """The next `n` tokens, to see whether others write the same."""
+        return {"tokens": list(self.generation.run(n))}
+
+
+class OwnGeneration:
+    """A session that is asked for the likeliest token again and again."""
+
+    def __init__(self, model: Model, kernels: Kernels) -> None:
+        self.session, self.last = Session(model, kernels), FIRST
+
+    def run(self, n: int) -> list[int]:
+        written = []
+        for _ in range(n):
+            if not self.session.room():
+                self.session.reset()
+                self.last = FIRST
+            (logits,) = self.session.read([[self.last]])
+            self.last = logits.index(max(logits))
+            written.append(self.last)
+        return written

@@ -1,0 +1,13 @@
+"""The kernels of a backend, found among the packs that are installed."""
+
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.backends import find_kernels
+from microgpt_core.plugins.loader import load
+
+
+def kernels_of(backend: str) -> Kernels:
+    """What `backend:` in a pipeline would choose. Raises ConfigurationError where it isn't here, or can't run."""
+    registry = load(builtin)
+    return find_kernels(read_pipeline("names", registry, {"backend": backend}), registry)

@@ -1,0 +1,18 @@
+"""One kind of work, as the worker asks for it."""
+
+from typing import Any, ClassVar
+
+
+class Work:
+    """Something that can be done again and again: a step, a token, a start."""
+
+    pieces: ClassVar[int] = 1  # that a block of turns is timed in: the median counts, not one that was disturbed
+    least_turns: ClassVar[int] = 1  # in a block, if that doesn't take too long
+
+    def run(self, n: int) -> dict[str, float] | None:
+        """Do it `n` times. Returns the nanoseconds of its parts, if they were timed."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """`tokens`: with how many a turn is counted; and what else is said of it."""
+        return {"tokens": 0}

@@ -1,0 +1,126 @@
+"""The check before a race: trainings that are right agree, each planted fault is found."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.golden import GOLDEN
+from microgpt_bench.measuring.agree import ALLOWED, Found, same_text, same_training
+from microgpt_bench.measuring.race import Lane, Timed
+from microgpt_bench.work.agreement import disagreement, write_down
+from microgpt_bench.work.kernels import kernels_of
+from microgpt_bench.work.training import OwnTraining
+from microgpt_core.components import Optimizer, flat
+from microgpt_core.training.optimizers import AdamW
+
+
+def training(optimizer: Optimizer | None = None, skip: int = 0) -> OwnTraining:
+    golden = GOLDEN["e16"]
+    batches = golden.batches(4 + skip)[skip:]
+    return OwnTraining(golden.build(), batches, optimizer or golden.optimizer(), kernels_of("reference"))
+
+
+def wrong_weight() -> OwnTraining:
+    made = training()
+    weight = flat(next(p for p in made.model.parameters() if p.name == "block.0.mlp.fc1.weight").data)
+    weight[3] += 0.05
+    return made
+
+
+FAULTS: dict[str, Callable[[], OwnTraining]] = {
+    "another weight": wrong_weight,
+    "other betas": lambda: training(AdamW(lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0)),
+    "decay": lambda: training(AdamW(lr=1e-3, betas=(0.9, 0.95), weight_decay=20.0)),
+    "another learning rate": lambda: training(AdamW(lr=2e-3, betas=(0.9, 0.95), weight_decay=0.0)),
+    "other text": lambda: training(skip=1),
+}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("agree") / "expected.safetensors"
+    write_down(training(), path)
+    return path
+
+
+def test_the_same_training_agrees_to_the_bit(expected: Path) -> None:
+    assert set(disagreement(training(), expected).values()) == {0.0}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault: str, expected: Path) -> None:
+    assert max(disagreement(FAULTS[fault](), expected).values()) > ALLOWED["float32"]
+
+
+def test_looking_changes_no_step(expected: Path) -> None:
+    """Gradients are looked at without a step, and are zero again after it."""
+    looked, other = training(), training()
+    looked.gradients()
+    assert [looked.run(1) for _ in range(3)] == [other.run(1) for _ in range(3)]
+
+
+class Answers:
+    """A racer that answers as it was told to."""
+
+    candidate: Candidate
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers, self.asked = answers, list[str]()
+
+    def tell(self, what: str, **request: Any) -> Any:
+        self.asked.append(what)
+        return self.answers.get(what, {})
+
+
+def lane(*who: tuple[Candidate, Answers]) -> Lane:
+    for candidate, answers in who:
+        answers.candidate = candidate
+    return [(Timed(candidate), answers, 1) for candidate, answers in who]  # type: ignore[misc]
+
+
+TORCH = Candidate("torch", peer=True, way="eager")
+
+
+def test_who_differs_is_not_timed_and_the_message_has_the_numbers() -> None:
+    good, bad = Answers(disagreement={"by": {"losses": 1e-6}}), Answers(disagreement={"by": {"losses": 1e-6, "w": 0.2}})
+    found = Found()
+    racing = lane((Candidate("numpy"), Answers()), (Candidate("reference"), good), (TORCH, bad))
+    same_training(found)(racing)
+    assert [timed.cannot for timed, _, _ in racing] == [
+        "",
+        "",
+        "torch-eager doesn't compute what numpy does: w differs by 2.0e-01 of its size, allowed: 0.0001",
+    ]
+    assert found == {"reference": {"losses": 1e-6}, "torch-eager": {"losses": 1e-6, "w": 0.2}}
+
+
+def test_numbers_that_are_none_never_agree() -> None:
+    bad = Answers(disagreement={"by": {"losses": float("nan")}})
+    racing = lane((Candidate("numpy"), Answers()), (TORCH, bad))
+    same_training(Found())(racing)
+    assert racing[1][0].cannot
+
+
+def test_bfloat16_may_differ_by_its_own_rounding() -> None:
+    far = Answers(disagreement={"by": {"losses": 0.01}})
+    racing = lane((Candidate("numpy"), Answers()), (Candidate("torch", "bfloat16", peer=True, way="eager"), far))
+    same_training(Found())(racing)
+    assert not racing[1][0].cannot
+
+
+def test_alone_there_is_nothing_to_compare_with() -> None:
+    only = Answers()
+    same_training(Found())(lane((Candidate("numpy"), only)))
+    assert not only.asked
+
+
+def test_other_tokens_are_other_work() -> None:
+    a, b, c = (Answers(write={"tokens": tokens}) for tokens in ([1] * 16, [1] * 16, [1] * 15 + [2]))
+    found = Found()
+    racing = lane((Candidate("numpy"), a), (Candidate("reference"), b), (TORCH, c))
+    same_text(found)(racing)
+    assert [bool(timed.cannot) for timed, _, _ in racing] == [False, False, True]
+    assert "1 of 16 tokens" in racing[2][0].cannot

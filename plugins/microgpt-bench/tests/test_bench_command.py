@@ -1,0 +1,187 @@
+"""`microgpt bench`: what it prints, writes and refuses; every command that the docs and the help show."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from microgpt_bench import bench as bench_module
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.commands import bench as commands
+from microgpt_bench.measuring.race import Effort, Lane, Say, Timed
+from microgpt_core.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+PACK = Path(__file__).parents[1]
+SCHEMA = json.loads((PACK / "microgpt_bench" / "results" / "schema.json").read_text(encoding="utf-8"))
+NS = {
+    "reference": 8e6,
+    "numpy": 4e6,
+    "torch-eager": 6e6,
+    "torch-compiled": 5e6,
+    "torch-eager bfloat16": 3e6,
+    "torch-compiled bfloat16": 4e6,
+}
+ENVIRONMENT = "--environment base=../base/.venv/bin/python"
+
+
+def fake_race(
+    work: str,
+    candidates: Sequence[Candidate],
+    settings: Mapping[str, Any],
+    effort: Effort,
+    say: Say,
+    check: Callable[[Lane], None],
+) -> list[Timed]:
+    """Times that are known beforehand, with a little noise that all share."""
+    found = []
+    for who in candidates:
+        ns = NS.get(who.label.partition(":")[2] or who.label, 1e6)
+        rounds = [[ns * (1 + 0.02 * i) for i in range(effort.rounds)] for _ in range(effort.processes)]
+        parts = [[{"linear.forward": one * 3 / 4, "add.forward": one / 4} for one in process] for process in rounds]
+        empty: list[list[dict[str, float]]] = [[{} for _ in process] for process in rounds]
+        found.append(
+            Timed(
+                who, rounds, singles=rounds, parts=parts if work == "ops" else empty, yardsticks=rounds,
+                facts={"tokens": 8}, first_s=0.5, peaks=[50_000_000],
+            )
+        )  # fmt: skip
+    return found
+
+
+def fake_ways(peer: str, precision: str, threads: int) -> list[Candidate]:
+    return [Candidate(peer, precision, threads, peer=True, way=way) for way in ("eager", "compiled")]
+
+
+@pytest.fixture(autouse=True)
+def faked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench_module, "race", fake_race)
+    monkeypatch.setattr(bench_module, "ways_of", fake_ways)
+    monkeypatch.setattr(commands, "least_step", lambda model, who, say: 1e-3)
+    monkeypatch.setattr(commands, "installed", lambda: ("numpy", "reference"))
+    monkeypatch.chdir(tmp_path)
+
+
+def microgpt(*args: str, code: int = 0) -> Result:
+    done = CliRunner().invoke(commands.command, args, prog_name="microgpt bench")
+    assert done.exit_code == code or type(done.exception).__name__ == "ConfigurationError", done.output
+    return done
+
+
+def test_the_table_and_what_it_says_of_the_ratios() -> None:
+    said = microgpt("step", "--model", "e16", "--against", "torch").stdout
+    header, numpy, reference, *_ = said.splitlines()
+    assert header.split() == [
+        "model", "candidate", "ms", "a", "step", "10-90", "%", "one", "alone", "tokens/s", "of", "the", "roof", "MB",
+        "first,", "s", "times", "torch",
+    ]  # fmt: skip
+    assert numpy.split()[:3] == ["e16", "numpy", "4.28"]
+    assert "23%" in numpy  # 1 ms of 4.28
+    assert numpy.split()[-1] == "1.25"  # against compiled, which is torch's best
+    assert reference.split()[-1] == "0.625"
+    assert "torch-eager" in said
+    assert "e16: numpy float32 is 1.25 times as fast as torch (compiled, float32)" in said
+
+
+def test_a_peer_in_another_precision_is_its_best() -> None:
+    said = microgpt(
+        "step", "--model", "e16", "--backend", "numpy", "--precision", "float32,bfloat16", "--against", "torch"
+    ).stdout
+    assert "times torch at its best" in said.splitlines()[0]
+    row = next(line.split() for line in said.splitlines() if line.startswith("e16    numpy  "))
+    assert row[-2:] == ["1.25", "0.75"]  # against compiled float32, and eager bfloat16
+
+
+def test_json_is_what_the_schema_says() -> None:
+    done = microgpt("step", "--model", "e16,e64", "--against", "torch", "--json")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert {
+        "bench", "model", "candidate", "precision", "threads", "tokens", "median_ms", "p10_ms", "p90_ms",
+        "tokens_per_s", "peak_rss_mb", "roof_share",
+    } <= set(report["results"][0])  # fmt: skip
+    assert {(r["model"], r["candidate"], r["against"], r["ratio"]) for r in report["ratios"]} == {
+        ("e16", "numpy", "torch", 1.25), ("e16", "reference", "torch", 0.625),
+        ("e64", "numpy", "torch", 1.25), ("e64", "reference", "torch", 0.625),
+    }  # fmt: skip
+
+
+def test_ops_are_shares_of_their_step() -> None:
+    said = microgpt("ops", "--model", "e16", "--backend", "numpy", "--rounds", "8").stdout
+    assert re.search(r"e16 +numpy +linear\.forward +3\.21 .* 75\.0%", said)
+    assert re.search(r"e16 +numpy +add\.forward +1\.07 .* 25\.0%", said)
+
+
+def test_what_is_saved_can_be_compared() -> None:
+    for name in ("a.json", "b.json"):
+        microgpt("ops", "--model", "e16", "--backend", "numpy", "--save", name)
+    assert "nothing is slower by 5 %" in microgpt("compare", "a.json", "b.json").stdout
+
+
+def test_markdown_for_a_pull_request(tmp_path: Path) -> None:
+    microgpt("step", "--model", "e16", "--against", "torch", "--markdown", "report.md")
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| e16 | numpy |" in text.replace("  ", " ")
+
+
+REFUSED = {
+    "a model": (("step", "--model", "e17"), "unknown model to measure 'e17'"),
+    "a program": (("startup", "--what", "help,lists"), "unknown model to measure 'lists'"),
+    "an environment": (("step", "--environment", "base"), "--environment base: expected NAME=PYTHON"),
+    "an interpreter": (("step", "--environment", "base=/nowhere/python"), "with an interpreter that is there"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name: str) -> None:
+    args, said = REFUSED[name]
+    done = CliRunner().invoke(commands.command, args)
+    assert said in str(done.exception)
+
+
+def test_nothing_measured_is_a_failure_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "race", lambda work, candidates, *_: [Timed(w, cannot="no") for w in candidates])
+    done = CliRunner().invoke(commands.command, ["step", "--model", "e16"])
+    assert "left out: e16: no" in done.stdout
+    assert done.exit_code
+    assert "nothing was measured" in str(done.exception)
+
+
+def shown() -> list[str]:
+    """The commands of the pack's README, of the page, and of the help."""
+    pages = [PACK / "README.md", ROOT / "docs" / "how-to" / "benchmark.md"]
+    found = [
+        x
+        for page in pages
+        for x in re.findall(r"^(?:\$ | {4})microgpt bench (.+)$", page.read_text(encoding="utf-8"), re.M)
+    ]
+    helps = (
+        commands.EXAMPLES,
+        commands.STEP_EXAMPLES,
+        commands.OPS_EXAMPLES,
+        commands.GENERATE_EXAMPLES,
+        commands.STARTUP_EXAMPLES,
+    )
+    return found + [x for text in helps for x in re.findall(r"^  microgpt bench (.+?)(?:  .*| > .*)?$", text, re.M)]
+
+
+def test_every_command_that_is_shown_works(tmp_path: Path) -> None:
+    """In the order in which they are shown: some read what others have written."""
+    python = tmp_path / "python"
+    python.touch()
+    found = shown()
+    assert len(found) > 12
+    for words in found:
+        line = re.sub(r"--environment (\w+)=\S+", rf"--environment \1={python}", words)
+        done = CliRunner().invoke(commands.command, shlex.split(line))
+        assert done.exit_code == 0, f"{words}: {done.output} {done.exception!r}"
+
+
+def test_the_program_knows_the_command() -> None:
+    assert "Measure how fast" in CliRunner().invoke(main, ["bench", "--help"]).stdout
