@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import prod
 from operator import mul
 from random import Random
@@ -22,6 +23,7 @@ from microgpt_core.testing.red_zones import WRITES, Guarded, guard
 Given: TypeAlias = "Shape | list[Any] | tuple[Shape, range]"  # random numbers, these numbers, integers of a range
 Buffers: TypeAlias = "dict[str, Buffer | None]"
 WORKSPACE = "its workspace"
+MANY = 9973  # random numbers: a prime, so that they come in another column of each row
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ class Case:
 
     def weights(self, arguments: Buffers) -> dict[str, Buffer]:
         """The outputs' gradients, random but always the same ones. The loss is the sum of weight * output."""
-        rng, outputs = Random("weights"), {n: arguments[n] for n in self.op.signature.outputs}
-        made = {f"d_{n}": drawn(b.shape, b.format, rng) for n, b in outputs.items() if b is not None}
+        outputs = {f"d_{n}": b for n in self.op.signature.outputs if (b := arguments[n]) is not None}
+        made = dict(zip(outputs, always_drawn(*((b.shape, b.format) for b in outputs.values()))))
         return {n: mapped(abs, b) if self.unsigned else b for n, b in made.items()}
 
     def loss(self) -> float:
@@ -207,10 +209,18 @@ def input_buffer(op: Op, name: str, given: Given, format: str, rng: Random) -> B
 
 
 def drawn(shape: Shape, format: str, rng: Random) -> Buffer:
-    """A buffer of random numbers around zero, the same ones in float32 and float64."""
-    buffer = new_buffer(shape, format)
-    write(buffer, array("f", [rng.gauss(0.0, 1.5) for _ in range(prod(shape))]))
+    """A buffer of random numbers around zero, the same ones in float32 and float64. A large one repeats them."""
+    buffer, n = new_buffer(shape, format), prod(shape)
+    found = array("f", [rng.gauss(0.0, 1.5) for _ in range(min(n, MANY))])
+    write(buffer, (found * (n // MANY + 1))[:n])
     return buffer
+
+
+@lru_cache(64)
+def always_drawn(*buffers: tuple[Shape, str]) -> list[Buffer]:
+    """The same random numbers for the same shapes and formats: drawn once, as it takes long; nobody writes to them."""
+    rng = Random("weights")
+    return [drawn(shape, format, rng) for shape, format in buffers]
 
 
 def filled(shape: Shape, format: str, value: float) -> Buffer:

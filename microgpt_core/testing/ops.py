@@ -43,6 +43,7 @@ def kernel_checks(
 ) -> list[Check]:
     """The checks of a kernel, on those of the op's cases that it supports; also on buffers that aren't aligned."""
 
+    @cache
     def make() -> list[Case]:
         require_available(backend)
         cases = (case for how in LAYOUTS for case in cases_of(op, *how, examples))

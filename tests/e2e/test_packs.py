@@ -45,9 +45,8 @@ def test_a_pack_comes_is_used_and_goes(core_alone) -> None:
     assert env.json("run", "names", *SHORT)["samples"]
 
 
-def test_one_pack_fewer_leaves_the_others(core_alone) -> None:
-    env = core_alone
-    env.install(*USES)
+def test_one_pack_fewer_leaves_the_others(everything) -> None:
+    env = everything
     used = [word for settings in SETTINGS.values() for word in settings]
     run = env.json("run", "names", *SHORT, *used)["folder"]
     env.microgpt("plugins", "uninstall", "microgpt-mish")
@@ -56,6 +55,8 @@ def test_one_pack_fewer_leaves_the_others(core_alone) -> None:
     assert "was made with what isn't here: microgpt-mish" in said
     assert "microgpt plugins install microgpt-mish" in said
     assert env.json(*USES["microgpt-numpy"])["samples"]
+    env.microgpt("plugins", "install", "microgpt-mish")  # everything is there again
+    assert env.microgpt("generate", run).stdout
 
 
 def test_every_pack_is_certified_where_all_are_installed(everything) -> None:

@@ -22,6 +22,7 @@ SHORT = {
     "train.checkpoint_interval": 2,
     "generate.num_samples": 3,
     "dataset.validation": 0.01,
+    "model.n_embd": 8,
 }
 
 

@@ -20,6 +20,7 @@ from microgpt_core.training.trainer import Trainer
 
 SHORT = {
     "train.max_steps": 2, "train.eval_interval": 1, "generate.num_samples": 2, "dataset.validation": 0.01,
+    "model.n_embd": 8,
 }  # fmt: skip
 PACK = '''
 from microgpt_core.components import Unary

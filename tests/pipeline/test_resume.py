@@ -28,7 +28,7 @@ from microgpt_core.training.loss import BatchLoss
 
 SHORT = {
     "train.max_steps": 6, "train.eval_interval": 2, "train.checkpoint_interval": 3, "generate.num_samples": 3,
-    "dataset.validation": 0.01, "model.dropout": 0.1,
+    "dataset.validation": 0.01, "model.dropout": 0.1, "model.n_embd": 8,
 }  # fmt: skip
 MOVED = ("timings.jsonl", ".lock", "pipeline.yaml")
 
@@ -194,13 +194,13 @@ def test_a_finished_run_can_be_made_longer(whole) -> None:
 
 
 FIXED = [
-    ("model.n_embd", 32, "--set model.n_embd: run was begun with 16, and can't go on with 32; begin a new run"),
+    ("model.n_embd", 32, "--set model.n_embd: run was begun with 8, and can't go on with 32; begin a new run"),
     ("seed", 7, "--set seed: run was begun with 1337, and can't go on with 7"),
     ("train.batch_size", 2, "--set train.batch_size: run was begun with 4, and can't go on with 2"),
     ("optimizer", "sgd", "--set optimizer.use: run was begun with 'adamw', and can't go on with 'sgd'"),
     ("dataset.validation", 0.2, "--set dataset.validation: run was begun with 0.01, and can't go on with 0.2; begin"),
     ("dataset", "tinyshakespeare", "--set dataset.use: run was begun with 'names', and can't go on with 'tinysh"),
-    ("model", {"n_embd": 32}, "--set model.n_embd: run was begun with 16, and can't go on with 32; begin"),
+    ("model", {"n_embd": 32}, "--set model.n_embd: run was begun with 8, and can't go on with 32; begin"),
     ("train.restore_best", False, "--set train.restore_best: run was begun with True"),
 ]
 
@@ -252,13 +252,13 @@ def test_a_file_system_without_locks_has_none(tmp_path: Path, monkeypatch) -> No
 
 def test_a_checkpoint_of_another_run_is_refused(whole) -> None:
     folder = stopped(4)
-    other = mg.run("names", SHORT | {"model.n_embd": 8}, output="other").folder
+    other = mg.run("names", SHORT | {"model.n_embd": 16}, output="other").folder
     for path in folder.glob("checkpoints/step-*"):
         for name in ("config.json", "model.safetensors", "optimizer.safetensors", "manifest.json"):
             (path / name).write_bytes((other / "checkpoints" / "step-000006" / name).read_bytes())
         (path / "manifest.json").write_text('{"version": 1, "files": {}}', encoding="utf-8")
     with pytest.raises(
-        CheckpointError, match=r"step-000004.model\.safetensors: .* is float32 \(8, 8\), expected float32 \(16, 16\)"
+        CheckpointError, match=r"step-000004.model\.safetensors: .* is float32 \(16, 16\), expected float32 \(8, 8\)"
     ):
         mg.resume(folder)
 

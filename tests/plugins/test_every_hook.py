@@ -38,7 +38,9 @@ USED_BY_A_RUN = {
     "microgpt_stages": "report",
     "microgpt_peers": "Steps.run",
 }
-SHORT = ["train.max_steps=2", "train.eval_interval=2", "dataset.validation=0.01", "generate.num_samples=1"]
+SHORT = [
+    "train.max_steps=2", "train.eval_interval=2", "dataset.validation=0.01", "generate.num_samples=1", "model.n_embd=8",
+]  # fmt: skip
 
 
 def specified(module: ModuleType = hookspecs) -> list[str]:

@@ -11,7 +11,10 @@ import pytest
 import microgpt_core as mg
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"train.max_steps": 6, "train.eval_interval": 3, "dataset.validation": 0.01, "generate.num_samples": 2}
+SETTINGS = {
+    "train.max_steps": 6, "train.eval_interval": 3, "dataset.validation": 0.01, "generate.num_samples": 2,
+    "model.n_embd": 8,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,7 @@ class Tiny:
         )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Callable[..., Tiny]:
     """`tiny(seed=3).trainer(settings={"max_steps": 5})`."""
     return Tiny

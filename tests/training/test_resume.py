@@ -54,10 +54,17 @@ def until_done(tiny, folder: Path, rng: Random | None = None) -> int:
     raise AssertionError("it never ended")
 
 
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    make(tiny, folder).train()
+    return folder
+
+
 @pytest.fixture
-def whole(tiny, tmp_path: Path) -> dict[str, bytes]:
-    make(tiny, tmp_path / "whole").train()
-    return files(tmp_path / "whole")
+def whole(finished: Path, tmp_path: Path) -> dict[str, bytes]:
+    """What is in the folder of a run that nobody stopped; a copy lies beside the others."""
+    return files(shutil.copytree(finished, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("call", range(20))
