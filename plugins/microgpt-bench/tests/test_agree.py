@@ -10,6 +10,7 @@ from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
 from microgpt_bench.measuring.agree import ALLOWED, Found, same_text, same_training
 from microgpt_bench.measuring.race import Lane, Timed
+from microgpt_bench.measuring.racer import CannotRunError
 from microgpt_bench.work.agreement import disagreement, write_down
 from microgpt_bench.work.kernels import kernels_of
 from microgpt_bench.work.training import OwnTraining
@@ -97,8 +98,11 @@ def test_who_differs_is_not_timed_and_the_message_has_the_numbers() -> None:
     assert found == {"reference": {"losses": 1e-6}, "torch-eager": {"losses": 1e-6, "w": 0.2}}
 
 
-def test_numbers_that_are_none_never_agree() -> None:
-    bad = Answers(disagreement={"by": {"losses": float("nan")}})
+@pytest.mark.parametrize(
+    "differs", [{"losses": float("nan")}, {"losses": 1e-6, "w": float("nan")}, {"w": float("inf")}]
+)
+def test_numbers_that_are_none_never_agree(differs: dict[str, float]) -> None:
+    bad = Answers(disagreement={"by": differs})
     racing = lane((Candidate("numpy"), Answers()), (TORCH, bad))
     same_training(Found())(racing)
     assert racing[1][0].cannot
@@ -109,6 +113,17 @@ def test_bfloat16_may_differ_by_its_own_rounding() -> None:
     racing = lane((Candidate("numpy"), Answers()), (Candidate("torch", "bfloat16", peer=True, way="eager"), far))
     same_training(Found())(racing)
     assert not racing[1][0].cannot
+
+
+def test_who_fails_while_it_is_compared_costs_nobody_else_anything() -> None:
+    class Dead(Answers):
+        def tell(self, what: str, **request: Any) -> Any:
+            raise CannotRunError("its process ended")
+
+    good = Answers(disagreement={"by": {"losses": 1e-6}})
+    racing = lane((Candidate("numpy"), Answers()), (TORCH, Dead()), (Candidate("reference"), good))
+    same_training(Found())(racing)
+    assert [timed.cannot for timed, _, _ in racing] == ["", "its process ended", ""]
 
 
 def test_alone_there_is_nothing_to_compare_with() -> None:

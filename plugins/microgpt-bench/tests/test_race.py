@@ -93,6 +93,20 @@ def test_who_cannot_run_is_left_out_and_says_why() -> None:
     assert len(a.rounds) == len(c.rounds) == 2
 
 
+def test_who_dies_on_the_way_is_left_out_from_there_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = FakeRacer.run
+
+    def run(self: FakeRacer, n: int) -> dict[str, Any]:
+        if self.candidate.use == "b" and self.done == race_module.WARM + 1:
+            raise CannotRunError("b: its process ended with exit code -9: Killed")
+        return alive(self, n)
+
+    monkeypatch.setattr(FakeRacer, "run", run)
+    a, b, c = race("step", [A, B, C], {}, EFFORT)
+    assert b.cannot == "b: its process ended with exit code -9: Killed"
+    assert [len(rounds) for rounds in (*a.rounds, *c.rounds)] == [4] * 4
+
+
 def test_a_check_looks_at_the_first_process_and_stops_whom_it_marks() -> None:
     seen: list[list[str]] = []
 

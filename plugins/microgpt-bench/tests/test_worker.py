@@ -84,6 +84,19 @@ def test_it_has_the_threads_and_the_core_that_it_was_given(monkeypatch: pytest.M
                 assert {f"{name}=1".encode() for name in THREADS} <= set(environ.read().split(b"\0"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="writes to another process's stderr, which only Linux shows")
+def test_what_it_says_on_stderr_fills_no_pipe_and_its_last_words_are_told() -> None:
+    """Compilers write megabytes of progress there."""
+    with Racer(REFERENCE) as racer:
+        racer.prepare("step", {"model": "e16"})
+        with open(f"/proc/{racer.process.pid}/fd/2", "a", encoding="utf-8") as stderr:
+            stderr.write("progress\n" * 100_000 + "Killed\n")
+        assert racer.run(1)["ns"] > 0
+        racer.process.kill()
+        with pytest.raises(CannotRunError, match="ended with exit code -9: Killed"):
+            racer.run(1)
+
+
 PIECES = {
     "fewer than asked for": (3, 32, [1, 1, 1]),
     "even": (64, 32, [2] * 32),

@@ -5,61 +5,73 @@ from collections.abc import Callable
 from pathlib import Path
 
 from microgpt_bench.measuring.race import Lane
-from microgpt_bench.measuring.racer import Racer
+from microgpt_bench.measuring.racer import CannotRunError, Racer
 
 ALLOWED = {"float32": 1e-4, "bfloat16": 5e-2}  # of a loss; of a gradient, beside its largest number
 TOKENS = 16  # that are to be the same
 
 Found = dict[str, dict[str, float]]  # candidate -> what differs -> by how much
+Check = Callable[[Lane], None]
 
 
-def same_training(found: Found) -> Callable[[Lane], None]:
+def same_training(found: Found) -> Check:
     """A check for `race`: the same losses and gradients."""
 
     def check(lane: Lane) -> None:
-        model = measure_of(lane)
-        if model is None:
-            return
-        with tempfile.TemporaryDirectory(prefix="microgpt-bench-") as folder:
-            path = str(Path(folder) / "expected.safetensors")
-            model.tell(do="ask", what="write_down", path=path)
-            for timed, racer, _ in lane:
-                if racer is model:
-                    continue
-                who = timed.candidate
-                differs = racer.tell(do="ask", what="disagreement", path=path)["by"]
-                found[who.label] = differs
-                what, most = max(differs.items(), key=lambda item: item[1])
-                if not most <= ALLOWED[who.precision]:
-                    timed.cannot = (
-                        f"{who.label} doesn't compute what {model.candidate.label} does: {what} differs by {most:.1e} "
-                        f"of its size, allowed: {ALLOWED[who.precision]:g}"
-                    )
+        if model := measure_of(lane):
+            with tempfile.TemporaryDirectory(prefix="microgpt-bench-") as folder:
+                path = str(Path(folder) / "expected.safetensors")
+                model.tell(do="ask", what="write_down", path=path)
+                each(lane, model, lambda racer: compare_training(racer, model, path, found))
 
     return check
 
 
-def same_text(found: Found) -> Callable[[Lane], None]:
+def same_text(found: Found) -> Check:
     """A check for `race`: in float32 every candidate writes the same tokens."""
 
     def check(lane: Lane) -> None:
-        model = measure_of(lane)
-        if model is None:
-            return
-        expected = model.tell(do="ask", what="write", n=TOKENS)["tokens"]
-        for timed, racer, _ in lane:
-            if racer is model or timed.candidate.precision != "float32":
-                continue
-            written = racer.tell(do="ask", what="write", n=TOKENS)["tokens"]
-            wrong = sum(a != b for a, b in zip(expected, written, strict=True))
-            found[timed.candidate.label] = {"tokens": wrong / TOKENS}
-            if wrong:
-                timed.cannot = (
-                    f"{timed.candidate.label} doesn't write what {model.candidate.label} does: {wrong} of {TOKENS} "
-                    "tokens are others"
-                )
+        if model := measure_of(lane):
+            expected = model.tell(do="ask", what="write", n=TOKENS)["tokens"]
+            each(lane, model, lambda racer: compare_text(racer, model, expected, found))
 
     return check
+
+
+def each(lane: Lane, model: Racer, compare: Callable[[Racer], None]) -> None:
+    """Compare everybody else; who differs, or fails, isn't to go on."""
+    for timed, racer, _ in lane:
+        try:
+            if racer is not model:
+                compare(racer)
+        except CannotRunError as error:
+            timed.cannot = str(error)
+
+
+def compare_training(racer: Racer, model: Racer, path: str, found: Found) -> None:
+    """Raises CannotRunError where a training isn't the one that was written down."""
+    who = racer.candidate
+    differs = found[who.label] = racer.tell(do="ask", what="disagreement", path=path)["by"]
+    for what, far in differs.items():
+        if not far <= ALLOWED[who.precision]:
+            raise CannotRunError(
+                f"{who.label} doesn't compute what {model.candidate.label} does: {what} differs by {far:.1e} of its "
+                f"size, allowed: {ALLOWED[who.precision]:g}"
+            )
+
+
+def compare_text(racer: Racer, model: Racer, expected: list[int], found: Found) -> None:
+    """Raises CannotRunError where other tokens are written. In less than float32 they may be."""
+    who = racer.candidate
+    if who.precision != "float32":
+        return
+    written = racer.tell(do="ask", what="write", n=TOKENS)["tokens"]
+    wrong = sum(a != b for a, b in zip(expected, written, strict=True))
+    found[who.label] = {"tokens": wrong / TOKENS}
+    if wrong:
+        raise CannotRunError(
+            f"{who.label} doesn't write what {model.candidate.label} does: {wrong} of {TOKENS} tokens are others"
+        )
 
 
 def measure_of(lane: Lane) -> Racer | None:

@@ -84,7 +84,8 @@ def race(
                 lane = [(timed, racer, turns) for timed, racer, turns in lane if not timed.cannot]
             run_rounds(lane, effort.rounds, say)
             for timed, racer, _ in lane:
-                timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))
+                if not timed.cannot:
+                    timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))
     return found
 
 
@@ -101,12 +102,18 @@ def get_ready(timed: Timed, racer: Racer, work: str, settings: Mapping[str, Any]
 
 
 def run_rounds(lane: Lane, rounds: int, say: Say) -> None:
-    """Each in turn, as often as there are rounds."""
+    """Each in turn, as often as there are rounds. Who can't go on is left out from there on, and counts no more."""
     for i in range(rounds):
         say(f"round {i + 1} of {rounds}")
         start = i % len(lane) if lane else 0
         for timed, racer, turns in (*lane[start:], *lane[:start]):
-            answer = racer.run(turns)
+            if timed.cannot:
+                continue
+            try:
+                answer = racer.run(turns)
+            except CannotRunError as error:
+                timed.cannot = str(error)
+                continue
             timed.rounds[-1].append(answer["ns"] / turns)
             timed.singles[-1].append(answer["one"])
             timed.parts[-1].append({part: ns / turns for part, ns in answer["parts"].items()})

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import TracebackType
@@ -22,12 +23,15 @@ class Racer:
 
     def __init__(self, candidate: Candidate, pinned: bool = True) -> None:
         self.candidate, self.pinned = candidate, pinned and can_pin()
+        self.said = tempfile.TemporaryFile(
+            "w+", encoding="utf-8", errors="replace"
+        )  # a pipe that nobody reads fills up
         # -P: a clone that is the current folder mustn't stand in for what another environment has installed
         self.process = subprocess.Popen(
             [candidate.python, "-P", "-m", "microgpt_bench.measuring.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not os.environ.get("MICROGPT_BENCH_DEBUG") else None,
+            stderr=self.said,
             encoding="utf-8",
             env=os.environ | thread_environment(candidate.threads),
         )
@@ -38,6 +42,7 @@ class Racer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.process.kill()
         self.process.communicate()
+        self.said.close()
 
     def prepare(self, work: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Have it build what is measured. Raises CannotRunError where it can't."""
@@ -58,10 +63,18 @@ class Racer:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise CannotRunError(f"{self.candidate.label}: its process ended with exit code {self.process.wait()}")
+            raise CannotRunError(
+                f"{self.candidate.label}: its process ended with exit code {self.process.wait()}{self.last_words()}"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "cannot" in answer:
             raise CannotRunError(f"{self.candidate.label}: {answer['cannot']}")
         if "failed" in answer:
             raise ConfigurationError(f"{self.candidate.label} failed:\n{answer['failed']}")
         return answer
+
+    def last_words(self) -> str:
+        """The last line that it wrote to stderr."""
+        self.said.seek(0)
+        lines = self.said.read().splitlines()
+        return f": {lines[-1]}" if lines else ""
