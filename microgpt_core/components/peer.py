@@ -40,6 +40,10 @@ class Peer:
         """How it can be run, such as ("eager", "compiled"): all are measured, the fastest counts."""
         raise NotImplementedError
 
+    def settings(self, way: str, precision: str) -> str:
+        """What it is told in this way: options, fused ops. Shown beside the times; whoever reads them judges by it."""
+        return ""
+
     def training(
         self, model: Any, batches: Sequence[Any], optimizer: Optimizer, way: str, precision: str, threads: int
     ) -> Training:

@@ -9,7 +9,8 @@ from statistics import median
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
-from microgpt_bench.measuring.agree import Found, same_text, same_training
+from microgpt_bench.measuring.agree import ALLOWED, Found, same_text, same_training
+from microgpt_bench.measuring.pin import cores
 from microgpt_bench.measuring.race import Effort, Lane, Say, Timed, race, unchecked
 from microgpt_bench.measuring.statistics import ratio, undecided
 from microgpt_bench.results.machine import machine_facts
@@ -17,7 +18,7 @@ from microgpt_bench.results.result import Ratio, Report, part_results, result
 from microgpt_bench.work.peers import ways_of
 from microgpt_bench.work.startup import COMMANDS
 from microgpt_bench.work.step import LONGEST
-from microgpt_core.errors import UnknownNameError
+from microgpt_core.errors import ConfigurationError, UnknownNameError
 
 CHECKS: dict[str, Callable[[Found], Callable[[Lane], None]]] = {"step": same_training, "generate": same_text}
 Roof = Callable[[str, Candidate], float | None]  # the least seconds of a golden model's step
@@ -34,20 +35,28 @@ class Question:
     threads: int = 1
     peers: Sequence[str] = ()
     environments: Sequence[tuple[str, str]] = ()  # other Python environments: what to call it, its interpreter
-
     longest: float = LONGEST  # seconds that a step of microgpt may take
 
     def check(self) -> None:
-        """Raises UnknownNameError for a model that there isn't."""
+        """Raises UnknownNameError for a model that there isn't, ConfigurationError for what can't be measured here."""
         known = COMMANDS if self.bench == "startup" else GOLDEN
         for model in self.models:
             if model not in known:
                 raise UnknownNameError("model to measure", model, known)
+        for precision in self.precisions:
+            if precision not in ALLOWED:
+                raise UnknownNameError("precision", precision, ALLOWED)
+        if self.threads > cores():
+            raise ConfigurationError(f"threads: found {self.threads}, allowed: at most {cores()}, the cores here")
 
     def candidates(self, model: str) -> list[Candidate]:
         """Everybody who is to do the work of a model, microgpt first. Raises for a peer that isn't here."""
         if self.bench == "startup":
-            return [Candidate(use) for use in COMMANDS[model] if use in (*self.backends, *self.peers)]
+            return [
+                Candidate(use, peer=use != "microgpt")
+                for use in COMMANDS[model]
+                if use in (*self.backends, *self.peers)
+            ]
         places = [*self.environments, ("", sys.executable)]
         own = [
             Candidate(backend, precision, self.threads, environment=name, python=python)
@@ -87,6 +96,9 @@ def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof
         report.results.append(result(kind, model, one, roof(model, one.candidate)))
         report.results.extend(part_results(kind, model, one))
     report.ratios.extend(ratios(kind, model, done))
+    others = {one.candidate.environment: one.facts["versions"] for one in done if one.candidate.environment}
+    if others:
+        report.machine.setdefault("environments", {}).update(others)
 
 
 def ratios(bench: str, model: str, done: Sequence[Timed]) -> Iterable[Ratio]:

@@ -21,9 +21,8 @@ from microgpt_core.training.optimizers import AdamW
 SEED = 1
 DRAWN = 65_537  # a prime, so that no two rows are the same
 LR = 1e-3
-OUTPUT_STD = (
-    0.02  # of the output projections: from 0, which lessons begin with, half of all gradients would be 0 at first
-)
+# Of the output projections. From 0, with which lessons begin, half of the gradients would be 0: nothing to compare.
+OUTPUT_STD = 0.02
 
 
 @dataclass(frozen=True)

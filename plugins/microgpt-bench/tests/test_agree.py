@@ -126,6 +126,18 @@ def test_who_fails_while_it_is_compared_costs_nobody_else_anything() -> None:
     assert [timed.cannot for timed, _, _ in racing] == ["", "its process ended", ""]
 
 
+def test_where_the_first_fails_the_next_of_microgpt_is_who_others_are_compared_with() -> None:
+    class Dead(Answers):
+        def tell(self, what: str, **request: Any) -> Any:
+            raise CannotRunError("its process ended")
+
+    good = Answers(disagreement={"by": {"losses": 1e-6}})
+    racing = lane((Candidate("numpy"), Dead()), (Candidate("reference"), Answers()), (TORCH, good))
+    same_training(Found())(racing)
+    assert [timed.cannot for timed, _, _ in racing] == ["its process ended", "", ""]
+    assert good.asked == ["disagreement"]
+
+
 def test_alone_there_is_nothing_to_compare_with() -> None:
     only = Answers()
     same_training(Found())(lane((Candidate("numpy"), only)))

@@ -49,7 +49,7 @@ def fake_race(
         found.append(
             Timed(
                 who, rounds, singles=rounds, parts=parts if work == "ops" else empty, yardsticks=rounds,
-                facts={"tokens": 8}, first_s=0.5, peaks=[50_000_000],
+                facts={"tokens": 8, "versions": {"python": "3.11.7"}}, first_s=0.5, peaks=[50_000_000],
             )
         )  # fmt: skip
     return found
@@ -121,7 +121,7 @@ def test_ops_are_shares_of_their_step() -> None:
 def test_what_is_saved_can_be_compared() -> None:
     for name in ("a.json", "b.json"):
         microgpt("ops", "--model", "e16", "--backend", "numpy", "--save", name)
-    assert "nothing is slower by 5 %" in microgpt("compare", "a.json", "b.json").stdout
+    assert "nothing was found to be slower by 5 %" in microgpt("compare", "a.json", "b.json").stdout
 
 
 def test_markdown_for_a_pull_request(tmp_path: Path) -> None:

@@ -110,8 +110,35 @@ def test_markdown(compared: Run) -> None:
     assert re.search(
         r"^\| e16 \| numpy \| linear\.backward \| 50\.0% \| 1\.\d+ \| .* \| slower \|$", text, re.MULTILINE
     )
-    compared(Report(HERE, of_ops()), Report(HERE, of_ops()), options=("--markdown", "found.md"))
-    assert Path("found.md").read_text(encoding="utf-8").startswith("### No regression\n")
+
+
+def timeless(report: Report) -> Report:
+    """As a clock sees it that is too coarse for everything."""
+    nothing = tuple((0.0,) * 3 for _ in range(10))
+    return replace(report, results=[replace(r, median_ms=0.0, rounds_ms=nothing) for r in report.results])
+
+
+NOISY, SILENT = Report(HERE, of_ops(processes=1)), timeless(Report(HERE, of_ops()))
+HEADINGS: dict[str, tuple[Report, str]] = {
+    "No regression": (Report(HERE, of_ops()), "nothing was found to be slower by 10 %"),
+    "No regression (5 of 6 too noisy)": (Report(HERE, [*of_step(1.0), *NOISY.results]), "5 of 6 can't be decided"),
+    "Nothing decided (5 of 5 too noisy)": (NOISY, "5 of 5 can't be decided"),
+    "Nothing decided": (SILENT, "nothing could be judged"),
+}
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_undecided_is_not_passed(compared: Run, heading: str) -> None:
+    report, words = HEADINGS[heading]
+    gate = ("--fail-on-regression", "10") if report.results != SILENT.results else ()
+    assert words in compared(report, report, options=("--markdown", "found.md", *gate)).output
+    assert Path("found.md").read_text(encoding="utf-8").startswith(f"### {heading}\n")
+
+
+def test_no_verdict_at_all_passes_no_gate(compared: Run) -> None:
+    with pytest.raises(ConfigurationError, match="nothing could be judged.* needs at least one verdict"):
+        compared(SILENT, SILENT, options=("--fail-on-regression", "10"))
+    assert compared(NOISY, NOISY, options=("--fail-on-regression", "10")).exit_code == 0
 
 
 def test_noise_is_told(compared: Run) -> None:

@@ -1,5 +1,6 @@
 """Reports as Markdown and as a picture."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -42,6 +43,13 @@ def test_the_picture_is_to_scale_and_well_formed(report: Report) -> None:
     assert [bar.get("class") for bar in root.iter(f"{SVG}rect")] == ["own", "peer", "own"]
     assert all(float(line.get("x2", 0)) <= NAMES + BARS < WIDTH for line in root.iter(f"{SVG}line"))
     assert "torch<&>" in [text.text for text in root.iter(f"{SVG}text")]
+
+
+def test_a_clock_that_saw_no_time_pass_is_no_error() -> None:
+    timeless = [replace(one("e16", name, 1.0), median_ms=0.0, p10_ms=0.0, tokens_per_s=0.0) for name in ("a", "b")]
+    found = Report({}, timeless)
+    assert [bar.get("width") for bar in ElementTree.fromstring(chart(found)).iter(f"{SVG}rect")] == ["0.0", "0.0"]
+    assert "a float32" in to_markdown(found)
 
 
 def test_an_empty_report_is_no_error() -> None:

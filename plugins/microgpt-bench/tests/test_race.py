@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from microgpt_bench import __version__
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.measuring import race as race_module
 from microgpt_bench.measuring.race import Effort, Lane, race
@@ -21,8 +22,9 @@ class FakeRacer:
     log: list[tuple[str, int]] = []
     broken: dict[str, str] = {}
     least = 1
+    version = __version__
 
-    def __init__(self, candidate: Candidate, pinned: bool) -> None:
+    def __init__(self, candidate: Candidate, pinned: bool, scratch: str) -> None:
         self.candidate, self.done = candidate, 0
 
     def __enter__(self) -> "FakeRacer":
@@ -34,7 +36,7 @@ class FakeRacer:
     def prepare(self, work: str, settings: dict[str, Any]) -> dict[str, Any]:
         if self.candidate.use in self.broken:
             raise CannotRunError(self.broken[self.candidate.use])
-        return {"first_s": 1.0, "least_turns": self.least, "tokens": 8}
+        return {"first_s": 1.0, "least_turns": self.least, "tokens": 8, "versions": {"microgpt-bench": self.version}}
 
     def run(self, n: int) -> dict[str, Any]:
         self.log.append((self.candidate.use, n))
@@ -105,6 +107,12 @@ def test_who_dies_on_the_way_is_left_out_from_there_on(monkeypatch: pytest.Monke
     a, b, c = race("step", [A, B, C], {}, EFFORT)
     assert b.cannot == "b: its process ended with exit code -9: Killed"
     assert [len(rounds) for rounds in (*a.rounds, *c.rounds)] == [4] * 4
+
+
+def test_another_version_of_the_pack_measures_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeRacer, "version", "0.0.1")
+    (a,) = race("step", [A], {}, EFFORT)
+    assert "its environment has microgpt-bench 0.0.1" in a.cannot
 
 
 def test_a_check_looks_at_the_first_process_and_stops_whom_it_marks() -> None:

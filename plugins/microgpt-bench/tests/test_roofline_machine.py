@@ -4,8 +4,10 @@ import ctypes
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from time import perf_counter
+from typing import Self
 
 import numpy as np
 import pytest
@@ -255,6 +257,23 @@ def test_a_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     kept.place(1).write_text('{"peaks": {}, "levels": [], "old": 1, "notes": []}', encoding="utf-8")
     kept.roof_of_machine(1)
     assert measured == [1, 1, 2, 1, 1, 1]
+
+
+def test_a_system_that_names_no_start_is_measured_every_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tomorrow(date):
+        @classmethod
+        def today(cls) -> Self:
+            return cls.fromordinal(date.today().toordinal() + 1)
+
+    monkeypatch.setattr(kept, "BOOT", tmp_path / "no such file")
+    today = kept.place(1)
+    monkeypatch.setattr(kept, "date", Tomorrow)
+    assert kept.place(1) != today
+    (tmp_path / "boot").write_text("a start\n", encoding="ascii")
+    monkeypatch.setattr(kept, "BOOT", tmp_path / "boot")
+    started = kept.place(1)
+    monkeypatch.setattr(kept, "date", date)
+    assert kept.place(1) == started
 
 
 @pytest.mark.slow

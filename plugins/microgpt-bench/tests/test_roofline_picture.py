@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from microgpt_bench.commands import roofline
 from microgpt_bench.commands.roofline import command
+from microgpt_bench.measuring.pin import cores
 from microgpt_bench.roofline import kept, labels
 from microgpt_bench.roofline.advice import Advice
 from microgpt_bench.roofline.labels import Box, Dot, Label, place
@@ -22,6 +23,7 @@ from microgpt_bench.roofline.points import Point, by_op
 from microgpt_bench.roofline.roof import Level, Roof
 from microgpt_bench.roofline.scale import Scale, rate, seconds, share, size, tick
 from microgpt_bench.roofline.subject import find_subject
+from microgpt_core.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
 PAPER = Box(0, 0, 700, 480)
@@ -192,6 +194,16 @@ def test_mistakes_are_the_users(arguments: list[str], said: str) -> None:
     error = run(*arguments).exception
     assert said in str(error)
     assert getattr(error, "exit_code", None) == 2
+
+
+def test_more_threads_than_cores_are_refused_where_something_is_measured() -> None:
+    many = str(cores() + 1)
+    for arguments in (["--no-time"], ["--peak-gflops", "100", "--bandwidth", "20"]):
+        error = run("e16", "--backend", "reference", "--threads", many, *arguments).exception
+        assert isinstance(error, ConfigurationError)
+        assert f"found {many}, allowed: at most {cores()}" in str(error)
+    elsewhere = run("e16", "--threads", many, "--peak-gflops", "100", "--bandwidth", "20", "--no-time")
+    assert elsewhere.exit_code == 0, elsewhere.output
 
 
 def commands_of(page_: Path) -> list[str]:

@@ -15,6 +15,11 @@ from microgpt_bench.roofline.roof import Level, Roof
 from microgpt_bench.roofline.subject import find_subject
 from microgpt_bench.work.calls import Calls
 from microgpt_core.errors import ConfigurationError, MicrogptError
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.reading.settings import to_dict
+from microgpt_core.pipeline.reading.yaml_writer import write_yaml
+from microgpt_core.plugins.loader import load
 
 DOCS = Path(__file__).parents[3] / "docs" / "explanation"
 ROW = re.compile(r"^\| `(?P<call>\w+\.\w+)` \|.*\| (?P<bytes>[\d,]+) \| (?P<flops>[\d,]+) \| (?P<per>[\d.]+) \|$", re.M)
@@ -116,6 +121,18 @@ def test_what_is_no_subject(name: str, overrides: Sequence[str], said: str) -> N
     assert refused.value.exit_code == 2
 
 
+def test_a_run_is_what_its_pipeline_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    registry = load(builtin)
+    pipeline = read_pipeline("names", registry, {"model.n_embd": 8, "backend": "reference"})
+    (tmp_path / "runs" / "small-1").mkdir(parents=True)
+    (tmp_path / "runs" / "small-1" / "resolved.yaml").write_text(write_yaml(to_dict(pipeline)), encoding="utf-8")
+    expected = find_subject("names", "reference", ["model.n_embd=8"]).points()
+    for name in ("small-1", "runs/small-1", "latest"):
+        assert find_subject(name).points() == expected
+    assert len(find_subject("latest", "auto", ["train.accumulation=2"]).points()) > len(expected)
+
+
 def test_a_step_of_minutes_is_refused_before_memory_is_taken() -> None:
     with pytest.raises(ConfigurationError, match="--no-time"):
         find_subject("gpt2", "reference").allocate()
@@ -191,13 +208,26 @@ def test_every_advice_has_a_situation_for_it_and_one_against_it() -> None:
 
 
 @pytest.mark.parametrize(("points", "backends", "said"), [
-    ([PYTHON], ["numpy"], "backend=numpy"),
+    ([PYTHON], ["numpy"], "in a pipeline: backend: numpy"),
     ([PYTHON, PRODUCT], ["numpy"], "why relu2 fell back"),
     ([PYTHON], [], "install"),
 ])  # fmt: skip
 def test_advice_on_backends_says_what_to_do(points: list[Point], backends: list[str], said: str) -> None:
     (found,) = (one for one in advise(Situation(points, ROOF, backends)) if "pure Python" in one.because)
     assert said in found.what
+
+
+@pytest.mark.parametrize(("accumulation", "batches"), [(1, 4), (8, 32)])
+def test_updates_are_made_rarer_than_they_are(accumulation: int, batches: int) -> None:
+    found = advice.rarer_updates(Situation([PRODUCT, UPDATE], ROOF, [], accumulation=accumulation))
+    assert found is not None
+    assert found.what.startswith(f"update after {batches} batches")
+    assert f"accumulation: {batches}" in found.what
+
+
+def test_no_advice_asks_for_what_a_golden_model_or_a_run_refuses() -> None:
+    found = [getattr(advice, name)(at) for name, at, gain in SITUATIONS if gain is not None]
+    assert not [one.what for one in found if "--set" in one.what]
 
 
 def test_the_greatest_gain_comes_first() -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy
 import pytest
 
 from microgpt_bench.bench import Question, bench
-from microgpt_bench.measuring.race import Effort
-from microgpt_bench.results.result import Ratio, Report, Result
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.measuring.race import Effort, Timed
+from microgpt_bench.results.machine import blas
+from microgpt_bench.results.result import Ratio, Report, Result, part_results, result
 from microgpt_bench.results.store import as_json, default_path, load, save
 from microgpt_core.errors import ConfigurationError
 
@@ -59,6 +62,20 @@ def test_a_disagreement_without_size_is_kept_as_the_largest_number(tmp_path: Pat
     report.agreement["e16: torch"]["losses"] = inf
     save(report, tmp_path / "a.json")
     assert load(tmp_path / "a.json").agreement["e16: torch"]["losses"] > 1e300
+
+
+@pytest.mark.parametrize(("ns", "rate"), [(2e6, 4e3), (0.0, 0.0)])
+def test_rates_are_of_whole_turns_that_took_time(ns: float, rate: float) -> None:
+    """A coarse clock sees no time pass in a short turn, and an op has no tokens of its own."""
+    timed = Timed(Candidate("numpy"), [[ns]], [[]], [[{"add.forward": ns}]], [[1.0]], {"tokens": 8})
+    whole, (op,) = result("ops", "e16", timed, roof_s=1e-3), part_results("ops", "e16", timed)
+    assert (whole.tokens, whole.tokens_per_s, whole.roof_share) == (8.0, rate, 0.5 if ns else None)
+    assert (op.tokens, op.tokens_per_s) == (0.0, 0.0)
+
+
+def test_the_library_behind_numpy_needs_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy, "show_config", lambda mode: {"Build Dependencies": {"blas": {"name": "scipy-openblas"}}})
+    assert blas() == "OpenBLAS"
 
 
 def changed(where: str, value: Any) -> dict[str, Any]:

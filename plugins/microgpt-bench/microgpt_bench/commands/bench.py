@@ -1,6 +1,5 @@
 """`microgpt bench`: training steps, ops, generation and starting, each candidate in a process of its own."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from microgpt_bench.report.markdown import to_markdown
 from microgpt_bench.report.notes import notes
 from microgpt_bench.report.table import tables
 from microgpt_bench.results.result import Report
-from microgpt_bench.results.store import default_path, save as save_report
+from microgpt_bench.results.store import as_json as report_json, default_path, save as save_report
 from microgpt_bench.roofline.least import least_step
 from microgpt_bench.work.startup import COMMANDS
 from microgpt_bench.work.step import LONGEST
@@ -205,21 +204,22 @@ def show(
     kind: str, report: Report, *, as_json: bool, save: str | None, markdown: Path | None, svg: Path | None, **_: Any
 ) -> None:
     """Print a report, and write it where that was asked for."""
+    if as_json:
+        click.echo(report_json(report), nl=False)
+    else:
+        for headers, rows in tables(report):
+            print_table(headers, rows)
+            click.echo()
+        for note in notes(report):
+            click.echo(note)
     if save is not None:
         path = Path(save) if save else default_path(kind)
         save_report(report, path)
         click.echo(f"kept in {path}", err=True)
     for file, text in ((markdown, to_markdown), (svg, chart)):
         if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(file, text(report).encode("utf-8"))
-    if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2))
-        return
-    for headers, rows in tables(report):
-        print_table(headers, rows)
-        click.echo()
-    for note in notes(report):
-        click.echo(note)
     if not report.results:
         raise ConfigurationError("nothing was measured; see the reasons above")
 

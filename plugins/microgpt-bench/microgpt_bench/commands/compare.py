@@ -12,6 +12,7 @@ from microgpt_bench.results.comparison import compare_environments, compare_repo
 from microgpt_bench.results.store import load
 from microgpt_core.cli.options import json_option
 from microgpt_core.cli.table import print_table
+from microgpt_core.errors import ConfigurationError
 from microgpt_core.storage.atomic import atomic_write
 
 EXAMPLES = """\b
@@ -49,6 +50,10 @@ def command(
         found = compare_environments(load(old), percent)
     else:
         found = compare_reports(load(old), load(new), percent)
+    if fail_on_regression and not found.verdicts:
+        raise ConfigurationError(
+            f"{summary(found)}; --fail-on-regression needs at least one verdict. Measure a larger --model, in both"
+        )
     if markdown is not None:
         atomic_write(markdown, comparison_markdown(found).encode("utf-8"))
     if as_json:

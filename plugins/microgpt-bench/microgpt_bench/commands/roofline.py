@@ -1,7 +1,6 @@
 """`microgpt roofline`: what this machine could do, what a training step needs, and what it reaches of that."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from microgpt_bench.candidate import Candidate
+from microgpt_bench.measuring.pin import cores
 from microgpt_bench.measuring.racer import Racer
 from microgpt_bench.roofline.advice import Advice, Situation, advise
 from microgpt_bench.roofline.kept import roof_of_machine
@@ -22,6 +22,7 @@ from microgpt_bench.roofline.tables import MACHINE, group_rows, headers, machine
 from microgpt_bench.work.kernels import kernels_of
 from microgpt_core.cli.options import json_option, set_option
 from microgpt_core.cli.table import print_table
+from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.runs.cpu import cpu
 from microgpt_core.storage.atomic import atomic_write
 
@@ -69,7 +70,7 @@ class Found:
 
 
 @click.command("roofline", epilog=EXAMPLES)
-@click.argument("subject", metavar="PIPELINE|MODEL")
+@click.argument("subject", metavar="GOLDEN|PRESET|PIPELINE|RUN")
 @click.option("--backend", default="auto", show_default=True, help="Who computes.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For the roof and the step.")
 @click.option("--measure", "again", is_flag=True, help="Measure the machine again, though it was since it was started.")
@@ -98,7 +99,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Put a training step under the roofline: what each op computes and moves, the least time that this machine could
-    take for it, and how near it comes. MODEL is a golden model (e16, char-small, gpt2, ...) or a preset.
+    take for it, and how near it comes. GOLDEN is e16, char-small, gpt2 or another that never changes; RUN is a run's
+    name, its folder, or `latest`.
 
     The machine is measured once after each start, which takes a while, and kept in microgpt's cache.
     """
@@ -119,11 +121,20 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def check_threads(threads: int) -> None:
+    """Raises ConfigurationError for more than have a core: their times would say nothing of this machine."""
+    if threads > cores():
+        raise ConfigurationError(
+            f"--threads: found {threads}, allowed: at most {cores()}, the cores that it may use here"
+        )
+
+
 def find_roof(what: Subject, threads: int, again: bool, peak: float | None, bandwidth: float | None) -> Roof:
     """The machine's, with the numbers that were given in their places; nothing is measured where both were."""
     flops, rate = (1e9 * x if x else None for x in (peak, bandwidth))
     if flops and rate:
         return given(what.precision, flops, rate, threads)
+    check_threads(threads)
     return roof_of_machine(threads, again, say).override(what.precision, flops, rate)
 
 
@@ -131,6 +142,7 @@ def times(
     subject: str, backend: str, overrides: Sequence[str], threads: int
 ) -> tuple[Sequence[float], Sequence[float]]:
     """The nanoseconds of each call, timed in a process of its own."""
+    check_threads(threads)
     say(f"timing steps of {subject}")
     with Racer(Candidate(backend, threads=threads)) as racer:
         racer.prepare("calls", {"name": subject, "overrides": list(overrides)})
@@ -142,7 +154,7 @@ def situation(what: Subject, roof: Roof, points: Sequence[Point]) -> Situation:
     """What advice goes by: what is here beside what was used."""
     others = [b.name for b in kernels_of("auto").backends]
     rows, width = what.batch.shape
-    return Situation(points, roof, others, rows * width, os.cpu_count() or 1)
+    return Situation(points, roof, others, rows * width, cores(), what.accumulation)
 
 
 def write(found: Found, html: Path | None, svg: Path | None) -> None:

@@ -3,11 +3,12 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from microgpt_bench.measuring.race import Lane
 from microgpt_bench.measuring.racer import CannotRunError, Racer
 
-ALLOWED = {"float32": 1e-4, "bfloat16": 5e-2}  # of a loss; of a gradient, beside its largest number
+ALLOWED = {"float64": 1e-4, "float32": 1e-4, "bfloat16": 5e-2}  # of a loss; of a gradient, beside its largest number
 TOKENS = 16  # that are to be the same
 
 Found = dict[str, dict[str, float]]  # candidate -> what differs -> by how much
@@ -18,11 +19,10 @@ def same_training(found: Found) -> Check:
     """A check for `race`: the same losses and gradients."""
 
     def check(lane: Lane) -> None:
-        if model := measure_of(lane):
-            with tempfile.TemporaryDirectory(prefix="microgpt-bench-") as folder:
-                path = str(Path(folder) / "expected.safetensors")
-                model.tell(do="ask", what="write_down", path=path)
-                each(lane, model, lambda racer: compare_training(racer, model, path, found))
+        with tempfile.TemporaryDirectory(prefix="microgpt-bench-") as folder:
+            path = str(Path(folder) / "expected.safetensors")
+            if model := first_own(lane, lambda racer: racer.tell(do="ask", what="write_down", path=path)):
+                each(lane, model[0], lambda racer: compare_training(racer, model[0], path, found))
 
     return check
 
@@ -31,9 +31,9 @@ def same_text(found: Found) -> Check:
     """A check for `race`: in float32 every candidate writes the same tokens."""
 
     def check(lane: Lane) -> None:
-        if model := measure_of(lane):
-            expected = model.tell(do="ask", what="write", n=TOKENS)["tokens"]
-            each(lane, model, lambda racer: compare_text(racer, model, expected, found))
+        if model := first_own(lane, lambda racer: racer.tell(do="ask", what="write", n=TOKENS)):
+            expected = model[1]["tokens"]
+            each(lane, model[0], lambda racer: compare_text(racer, model[0], expected, found))
 
     return check
 
@@ -42,7 +42,7 @@ def each(lane: Lane, model: Racer, compare: Callable[[Racer], None]) -> None:
     """Compare everybody else; who differs, or fails, isn't to go on."""
     for timed, racer, _ in lane:
         try:
-            if racer is not model:
+            if racer is not model and not timed.cannot:
                 compare(racer)
         except CannotRunError as error:
             timed.cannot = str(error)
@@ -74,7 +74,14 @@ def compare_text(racer: Racer, model: Racer, expected: list[int], found: Found) 
         )
 
 
-def measure_of(lane: Lane) -> Racer | None:
-    """Whom the others are compared with: the first of microgpt in float32. None where there is nobody to compare."""
-    own = (racer for timed, racer, _ in lane if not timed.candidate.peer and timed.candidate.precision == "float32")
-    return next(own, None) if len(lane) > 1 else None
+def first_own(lane: Lane, ask: Callable[[Racer], dict[str, Any]]) -> tuple[Racer, dict[str, Any]] | None:
+    """Whom the others are compared with, and its answer: the first of microgpt in float32 that has one. None where
+    there is nobody, or nobody else.
+    """
+    for timed, racer, _ in lane if len(lane) > 1 else ():
+        if not timed.candidate.peer and timed.candidate.precision == "float32":
+            try:
+                return racer, ask(racer)
+            except CannotRunError as error:
+                timed.cannot = str(error)
+    return None

@@ -14,6 +14,11 @@ def thread_environment(threads: int) -> dict[str, str]:
     return dict.fromkeys(THREADS, str(threads))
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def can_pin() -> bool:
     """Whether this system lets a process choose its cores."""
     return sys.platform == "linux"

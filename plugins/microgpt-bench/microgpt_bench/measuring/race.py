@@ -7,8 +7,10 @@ warm isn't counted; where a process has its memory is chance, and so there are s
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from microgpt_bench import __version__
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.measuring.racer import CannotRunError, Racer
 
@@ -67,25 +69,25 @@ def race(
     `check` looks at the first process of each before it is timed, and marks who isn't to go on.
     """
     found = [Timed(candidate) for candidate in candidates]
-    for process in range(effort.processes):
-        with ExitStack() as stack:
-            lane: Lane = []
-            for timed in found:
-                if timed.cannot:
-                    continue
-                say(f"{timed.candidate.label}: getting ready, process {process + 1} of {effort.processes}")
-                racer = stack.enter_context(Racer(timed.candidate, effort.pinned))
-                try:
-                    lane.append((timed, racer, get_ready(timed, racer, work, settings, effort)))
-                except CannotRunError as error:
-                    timed.cannot = str(error)
-            if process == 0:
-                check(lane)
-                lane = [(timed, racer, turns) for timed, racer, turns in lane if not timed.cannot]
-            run_rounds(lane, effort.rounds, say)
-            for timed, racer, _ in lane:
-                if not timed.cannot:
-                    timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))
+    with ExitStack() as folders:
+        scratch = [folders.enter_context(TemporaryDirectory(prefix="microgpt-bench-")) for _ in found]
+        for process in range(effort.processes):
+            with ExitStack() as stack:
+                lane: Lane = []
+                for timed, folder in zip(found, scratch, strict=True):
+                    if not timed.cannot:
+                        say(f"{timed.candidate.label}: getting ready, process {process + 1} of {effort.processes}")
+                        racer = stack.enter_context(Racer(timed.candidate, effort.pinned, folder))
+                        try:
+                            lane.append((timed, racer, get_ready(timed, racer, work, settings, effort)))
+                        except CannotRunError as error:
+                            timed.cannot = str(error)
+                if process == 0:
+                    check(lane)
+                    lane = [(timed, racer, turns) for timed, racer, turns in lane if not timed.cannot]
+                run_rounds(lane, effort.rounds, say)
+                for timed, racer, _ in lane:
+                    look_at_memory(timed, racer)
     return found
 
 
@@ -94,11 +96,26 @@ def get_ready(timed: Timed, racer: Racer, work: str, settings: Mapping[str, Any]
     facts = racer.prepare(work, settings)
     first, least = float(facts.pop("first_s")), int(facts.pop("least_turns"))
     timed.first_s, timed.facts = timed.first_s or first, facts
-    ns = min(float(racer.run(1)["ns"]) for _ in range(WARM))
+    ours, theirs = __version__, facts["versions"].get("microgpt-bench", __version__)
+    if theirs != ours:
+        raise CannotRunError(
+            f"{timed.candidate.label}: its environment has microgpt-bench {theirs}, this one {ours}, which measures "
+            "otherwise; install the same there"
+        )
+    ns = max(1.0, min(float(racer.run(1)["ns"]) for _ in range(WARM)))  # a coarse clock may say 0
     for kept in (timed.rounds, timed.singles, timed.parts, timed.yardsticks):
         kept.append([])
     turns = max(round(1e9 * effort.block_seconds / ns), min(least, round(1e9 * LONGEST_BLOCK / ns)))
     return max(1, min(MOST_TURNS, turns))
+
+
+def look_at_memory(timed: Timed, racer: Racer) -> None:
+    """The most that its process has held."""
+    if not timed.cannot:
+        try:
+            timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))
+        except CannotRunError as error:
+            timed.cannot = str(error)
 
 
 def run_rounds(lane: Lane, rounds: int, say: Say) -> None:

@@ -4,14 +4,20 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.measuring.pin import can_pin, thread_environment
 from microgpt_core.errors import ConfigurationError, MicrogptError
+
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+PATHS = ("PYTHONPATH", "PYTHONHOME")
+LONGEST_ANSWER = 1800.0  # seconds: more than the longest compilation that was seen
 
 
 class CannotRunError(MicrogptError):
@@ -21,11 +27,12 @@ class CannotRunError(MicrogptError):
 class Racer:
     """A process that does one kind of work. `with Racer(candidate) as racer:` ends it, whatever happens."""
 
-    def __init__(self, candidate: Candidate, pinned: bool = True) -> None:
+    def __init__(self, candidate: Candidate, pinned: bool = True, scratch: str = "") -> None:
+        """`scratch` is its folder for temporary files: what it compiles, no other candidate finds compiled there."""
         self.candidate, self.pinned = candidate, pinned and can_pin()
-        self.said = tempfile.TemporaryFile(
-            "w+", encoding="utf-8", errors="replace"
-        )  # a pipe that nobody reads fills up
+        # Its stderr, in a file since a pipe that nobody reads fills up; closed when the process has ended.
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self.began = perf_counter()
         # -P: a clone that is the current folder mustn't stand in for what another environment has installed
         self.process = subprocess.Popen(
             [candidate.python, "-P", "-m", "microgpt_bench.measuring.worker"],
@@ -33,7 +40,7 @@ class Racer:
             stdout=subprocess.PIPE,
             stderr=self.said,
             encoding="utf-8",
-            env=os.environ | thread_environment(candidate.threads),
+            env=environment(candidate) | (dict.fromkeys(TEMPORARY, scratch) if scratch else {}),
         )
 
     def __enter__(self) -> Self:
@@ -45,8 +52,12 @@ class Racer:
         self.said.close()
 
     def prepare(self, work: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Have it build what is measured. Raises CannotRunError where it can't."""
-        return self.tell(do="prepare", work=work, candidate=asdict(self.candidate), pinned=self.pinned, **settings)
+        """Have it build what is measured, and do it once. Raises CannotRunError where it can't.
+
+        Returns what is said of the work, and `first_s`: the seconds from the process's start to its first turn's end.
+        """
+        facts = self.tell(do="prepare", work=work, candidate=asdict(self.candidate), pinned=self.pinned, **settings)
+        return facts | {"first_s": perf_counter() - self.began}
 
     def run(self, n: int) -> dict[str, Any]:
         """The nanoseconds that `n` turns took: `ns`, of its `parts` if it has any, and of the `yardstick` after it."""
@@ -56,16 +67,18 @@ class Racer:
         """Send a request and wait for its answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        limit = threading.Timer(LONGEST_ANSWER, self.process.kill)
+        limit.start()
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
-        except BrokenPipeError:
+        except OSError:  # of a pipe whose other end is gone; Windows has its own kind of it
             line = ""
+        finally:
+            limit.cancel()
         if not line:
-            raise CannotRunError(
-                f"{self.candidate.label}: its process ended with exit code {self.process.wait()}{self.last_words()}"
-            )
+            raise CannotRunError(f"{self.candidate.label}: {self.end()}")
         answer: dict[str, Any] = json.loads(line)
         if "cannot" in answer:
             raise CannotRunError(f"{self.candidate.label}: {answer['cannot']}")
@@ -73,8 +86,16 @@ class Racer:
             raise ConfigurationError(f"{self.candidate.label} failed:\n{answer['failed']}")
         return answer
 
-    def last_words(self) -> str:
-        """The last line that it wrote to stderr."""
+    def end(self) -> str:
+        """How the process ended: its exit code, what that may mean, and the last line that it wrote to stderr."""
+        code = self.process.wait()
+        why = f" (killed: no answer in {LONGEST_ANSWER:.0f} s, or no memory for so many)" if code == -9 else ""
         self.said.seek(0)
-        lines = self.said.read().splitlines()
-        return f": {lines[-1]}" if lines else ""
+        last = self.said.read().splitlines()[-1:]
+        return f"its process ended with exit code {code}{why}{''.join(f': {line}' for line in last)}"
+
+
+def environment(candidate: Candidate) -> dict[str, str]:
+    """The variables of its process. Paths of this environment would have another one import what is here."""
+    kept = {name: value for name, value in os.environ.items() if not (candidate.environment and name in PATHS)}
+    return kept | thread_environment(candidate.threads)

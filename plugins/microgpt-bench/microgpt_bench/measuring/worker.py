@@ -8,12 +8,14 @@ What libraries print goes to stderr. Only one process is asked at a time, so tha
 import gc
 import json
 import os
+import platform
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import distributions
 from statistics import median
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import Any
 
 from microgpt_bench.candidate import Candidate
@@ -21,7 +23,7 @@ from microgpt_bench.measuring.pin import pin
 from microgpt_bench.measuring.yardstick import yardstick
 from microgpt_bench.work.work import Work
 from microgpt_core.errors import MicrogptError
-from microgpt_core.pipeline.runs.machine import resident_bytes
+from microgpt_core.plugins.pack import version_of
 
 WORK = {  # kind of work -> "module:Class", made of a candidate and the work's own settings
     "step": "microgpt_bench.work.step:Step",
@@ -44,20 +46,20 @@ class Worker:
 
     def __init__(self) -> None:
         self.work: Work
+        self.peer = False  # whether it is another program's
 
     def prepare(self, work: str, candidate: dict[str, Any], pinned: bool, **settings: Any) -> dict[str, Any]:
-        """Build what is measured and do it once: how long that took, from the beginning of the process's work."""
-        start = perf_counter()
+        """Build what is measured and do it once."""
         who = Candidate(**candidate)
+        self.peer = who.peer
         if pinned:
             pin(who.threads)
         module, name = WORK[work].split(":")
         self.work = getattr(import_module(module), name)(who, **settings)
         self.work.run(1)
-        first = perf_counter() - start
         gc.collect()
         gc.freeze()  # what was built stays, so no round has to look through it
-        return {"first_s": first, "least_turns": self.work.least_turns, **self.work.facts()}
+        return {"versions": versions(), "least_turns": self.work.least_turns, **self.work.facts()}
 
     def run(self, n: int) -> dict[str, Any]:
         """Do the work `n` times, and once more alone; some kinds of it also say how long each of their parts took."""
@@ -77,7 +79,13 @@ class Worker:
         return found
 
     def memory(self) -> dict[str, Any]:
-        return {"peak_rss": resident_bytes(peak=True)}
+        return {"peak_rss": self.work.peak_rss()}
+
+
+def versions() -> dict[str, str]:
+    """Of Python, and of what this process could import that may change its speed."""
+    names = sorted({d.name for d in distributions() if d.name.startswith("microgpt-")} | {"numpy", "torch"})
+    return {"python": platform.python_version(), **{name: found for name in names if (found := version_of(name))}}
 
 
 def answer(worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +95,9 @@ def answer(worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
         return act(**request)
     except (MicrogptError, ImportError, MemoryError) as error:  # it can't be done here: the others go on
         return {"cannot": str(error) or type(error).__name__}
-    except Exception:  # noqa: BLE001  the process that asked reports it
+    except Exception as error:  # noqa: BLE001  the process that asked reports it
+        if worker.peer:  # somebody else's program: the others go on
+            return {"cannot": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
         return {"failed": traceback.format_exc()}
 
 

@@ -12,7 +12,13 @@ from microgpt_core.text.batch import Batch
 from microgpt_core.training.optimizers import AdamW
 
 PRECISIONS = ("float32", "bfloat16")
-WAYS = ("eager", "compiled", "max-autotune", "whole-step")
+WAYS = {  # what each has PyTorch do
+    "eager": "eager",
+    "compiled": "torch.compile(fullgraph=True, dynamic=False) around the loss",
+    "max-autotune": "the same with mode='max-autotune'",
+    "whole-step": "forward, backward and AdamW in one torch.compile with max_autotune and cpp_wrapper",
+}
+EVERYWHERE = "scaled_dot_product_attention, q/k/v as one product"
 
 # Field -> the values that the twin has.
 PARTS: dict[str, tuple[object, ...]] = {
@@ -35,7 +41,12 @@ class Torch(Peer):
         return None if find_spec("torch") else "PyTorch isn't installed; try: pip install torch"
 
     def ways(self, precision: str) -> Sequence[str]:
-        return WAYS if precision in PRECISIONS else ()
+        return tuple(WAYS) if precision in PRECISIONS else ()
+
+    def settings(self, way: str, precision: str) -> str:
+        autocast = ", torch.autocast(bfloat16)" if precision == "bfloat16" else ""
+        adamw = "" if way == "whole-step" else ", AdamW(fused=True)"
+        return f"{WAYS[way]}; {EVERYWHERE}{adamw}{autocast}"
 
     def training(
         self, model: Model, batches: Sequence[Batch], optimizer: Optimizer, way: str, precision: str, threads: int

@@ -37,12 +37,13 @@ def unit(shown: Sequence[Result]) -> str:
 
 
 def speed(result: Result, ms: float) -> float:
-    return 1e3 * (result.tokens or 1.0) / ms
+    """0 where the clock was too coarse to see any time pass."""
+    return 1e3 * (result.tokens or 1.0) / ms if ms else 0.0
 
 
 def rows(shown: Sequence[Result], y: int) -> Iterator[str]:
     """A model's candidates, one below the other, on one scale."""
-    scale = BARS / max(speed(result, result.p10_ms) for result in shown)
+    scale = BARS / (max(speed(result, result.p10_ms) for result in shown) or 1.0)
     for i, result in enumerate(shown):
         top, middle = y + LINE * i, y + LINE * i + BAR / 2
         found, low, high = (speed(result, ms) for ms in (result.median_ms, result.p90_ms, result.p10_ms))

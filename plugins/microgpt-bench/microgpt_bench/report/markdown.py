@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from microgpt_bench.report.chart import speed
 from microgpt_bench.report.notes import notes
 from microgpt_bench.report.table import tables
-from microgpt_bench.report.verdicts import HEADERS, remarks, row, summary
+from microgpt_bench.report.verdicts import HEADERS, heading, remarks, row, summary
 from microgpt_bench.results.comparison import Comparison
 from microgpt_bench.results.result import Report
 
@@ -25,7 +26,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     return (
         "\n\n".join(
             [
-                *(["### Slower" if comparison.regressions else "### No regression"]),
+                f"### {heading(comparison)}",
                 bullets(summary(comparison).splitlines()),
                 *([table(HEADERS, changed)] if changed else []),
                 folded(f"all {len(rows)}", table(HEADERS, rows)),
@@ -40,11 +41,9 @@ def charts(report: Report) -> Iterable[str]:
     """A bar for each candidate's speed, model by model: longer is faster."""
     whole = [result for result in report.results if not result.op]
     for model in dict.fromkeys(result.model for result in whole):
-        speeds = {
-            f"{r.candidate} {r.precision}": r.tokens_per_s or 1e3 / r.median_ms for r in whole if r.model == model
-        }
+        speeds = {f"{r.candidate} {r.precision}": speed(r, r.median_ms) for r in whole if r.model == model}
         if len(speeds) > 1:
-            longest, most = max(map(len, speeds)), max(speeds.values())
+            longest, most = max(map(len, speeds)), max(speeds.values()) or 1.0
             lines = [
                 f"{name:<{longest}}  {'█' * max(1, round(BAR * speed / most)):<{BAR}}  {speed:>12,.0f}"
                 for name, speed in speeds.items()

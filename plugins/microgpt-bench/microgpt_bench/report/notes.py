@@ -3,20 +3,35 @@
 from collections.abc import Iterator
 
 from microgpt_bench.measuring.agree import ALLOWED
-from microgpt_bench.report.table import number
+from microgpt_bench.report.table import label, number
 from microgpt_bench.results.result import Ratio, Report
 
 
 def notes(report: Report) -> Iterator[str]:
     """Lines to print below the tables."""
-    if report.agreement:
-        worst = max(max(differs.values()) for differs in report.agreement.values())
-        allowed = f"allowed: {ALLOWED['float32']:g} in float32, {ALLOWED['bfloat16']:g} in bfloat16"
-        yield f"the same work: losses and gradients differ by at most {worst:.1e} of their size ({allowed})"
+    yield from same_work(report)
+    told = {label(found): found.settings for found in report.results if found.settings}
+    yield from (f"{who}: {settings}" for who, settings in told.items())
     for ratio in report.ratios:
         yield meaning(ratio)
     for who, why in report.skipped.items():
         yield f"left out: {who.partition(': ')[0]}: {why}"
+
+
+def same_work(report: Report) -> Iterator[str]:
+    """By how much those differ who were timed, in each precision; and who was timed without having been compared."""
+    worst: dict[str, float] = {}
+    for found in report.results:
+        differs = report.agreement.get(f"{found.model}: {label(found)}", {})
+        if differs and found.bench == "step" and not found.op:
+            worst[found.precision] = max(worst.get(found.precision, 0.0), *differs.values())
+        elif found.peer and not differs and found.bench in ("step", "generate"):
+            yield f"warning: {found.model}: {label(found)} wasn't compared with microgpt, so it may do other work"
+    for precision, most in worst.items():
+        yield (
+            f"the same work: in {precision}, losses and gradients differ by at most {most:.1e} of their size "
+            f"(allowed: {ALLOWED[precision]:g})"
+        )
 
 
 def meaning(ratio: Ratio) -> str:
@@ -26,9 +41,6 @@ def meaning(ratio: Ratio) -> str:
     interval = f"rounds {number(ratio.p10)}-{number(ratio.p90)}"
     if ratio.undecided:
         return f"warning: {who} beside {other}: the noise is larger than the difference ({interval}); measure longer"
-    faster = (
-        f"{number(ratio.ratio)} times as fast as"
-        if ratio.ratio >= 1
-        else f"{number(1 / ratio.ratio)} times slower than"
-    )
-    return f"{who} is {faster} {other}, {interval}"
+    if ratio.ratio >= 1:
+        return f"{who} is {number(ratio.ratio)} times as fast as {other}, {interval}"
+    return f"{who} takes {number(1 / ratio.ratio)} times as long as {other}, {interval}"

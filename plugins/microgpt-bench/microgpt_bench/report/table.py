@@ -32,7 +32,7 @@ def first_columns(whole: Sequence[Result]) -> Iterable[Column]:
     yield "one alone", lambda found: "" if found.one_at_a_time_ms is None else number(found.one_at_a_time_ms)
     yield "tokens/s", lambda found: f"{found.tokens_per_s:,.0f}" if found.tokens else ""
     yield "of the roof", lambda found: "" if found.roof_share is None else percent(found.roof_share)
-    yield "MB", lambda found: f"{found.peak_rss_mb:,.0f}"
+    yield "MB", lambda found: f"{found.peak_rss_mb:,.0f}" if found.peak_rss_mb else ""
     yield "first, s", lambda found: f"{found.first_s:.2f}"
 
 
@@ -71,7 +71,7 @@ def op_rows(results: Sequence[Result]) -> Iterable[list[str]]:
     for found in results:
         if found.op:
             step = next(one for one in results if not one.op and (one.model, label(one)) == (found.model, label(found)))
-            share = f"{found.median_ms / step.median_ms:.1%}"
+            share = f"{found.median_ms / step.median_ms:.1%}" if step.median_ms else "" if step.median_ms else ""
             yield [found.model, label(found), found.op, number(found.median_ms), spread(found), share]
 
 

@@ -27,15 +27,21 @@ def who(verdict: Verdict) -> str:
 
 def summary(comparison: Comparison) -> str:
     """The outcome in a sentence or a few."""
+    if not comparison.verdicts:
+        return "nothing could be judged: no work that was measured in both takes long enough for the clock"
     slower = [sentence(verdict) for verdict in comparison.regressions]
-    undecided = sum(verdict.verdict == "undecided" for verdict in comparison.verdicts)
-    first = "\n".join(slower) or f"nothing is slower by {comparison.percent:g} %"
-    if not undecided:
+    first = "\n".join(slower) or f"nothing was found to be slower by {comparison.percent:g} %"
+    if not comparison.undecided:
         return first
-    more = (
-        f"{undecided} of {len(comparison.verdicts)} can't be decided: the noise is larger than {comparison.percent:g} %"
-    )
-    return f"{first}\n{more}; measure with more --processes"
+    noise = f"the noise is larger than {comparison.percent:g} %; measure with more --processes"
+    return f"{first}\n{comparison.undecided} of {len(comparison.verdicts)} can't be decided: {noise}"
+
+
+def heading(comparison: Comparison) -> str:
+    """The outcome in a few words: what is too noisy to say has not passed."""
+    n, noisy = len(comparison.verdicts), comparison.undecided
+    outcome = "Slower" if comparison.regressions else "No regression" if noisy < n else "Nothing decided"
+    return f"{outcome} ({noisy} of {n} too noisy)" if noisy else outcome
 
 
 def sentence(verdict: Verdict) -> str:

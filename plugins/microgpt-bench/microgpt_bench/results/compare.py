@@ -115,7 +115,7 @@ def timeable(result: Result) -> bool:
 
 def shares_of(step: Mapping[Key, tuple[Result, Result]]) -> dict[Key, float]:
     """Of each op, the part of the step that it holds, the larger of both; of a whole step, 1."""
-    sums = [sum(pair[i].median_ms for key, pair in step.items() if key.op) for i in (0, 1)]
+    sums = [sum(pair[i].median_ms for key, pair in step.items() if key.op) or inf for i in (0, 1)]  # of no time, none
     return {key: max(r.median_ms / s for r, s in zip(pair, sums)) if key.op else 1.0 for key, pair in step.items()}
 
 

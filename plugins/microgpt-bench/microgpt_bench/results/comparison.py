@@ -33,6 +33,11 @@ class Comparison:
         slower = [verdict for verdict in self.verdicts if verdict.verdict == "slower"]
         return sorted(slower, key=lambda verdict: -verdict.share * (verdict.time_ratio - 1))
 
+    @property
+    def undecided(self) -> int:
+        """How many are too noisy to say."""
+        return sum(verdict.verdict == "undecided" for verdict in self.verdicts)
+
     def to_dict(self) -> dict[str, Any]:
         plain = asdict(self)
         for verdict in plain["verdicts"]:  # JSON has no infinity: null stands for a limit that nobody knows

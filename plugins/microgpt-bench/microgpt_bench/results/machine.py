@@ -1,6 +1,5 @@
 """Where results come from: machine, system, versions, revision. Never a user, a host, a path or a variable's value."""
 
-import os
 import platform
 import sys
 import sysconfig
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from microgpt_bench.measuring.pin import cores
 from microgpt_core import __version__
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.runs.cpu import cpu
@@ -41,14 +41,10 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def cores() -> int:
-    """Those that this process may run on."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
 def blas() -> str:
     """The library behind NumPy's matrix products."""
     import numpy  # slow to import, and not wanted by who only reads results
 
-    found = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{found['name']} {found['version']}"
+    found: Any = numpy.show_config(mode="dicts")
+    library = found["Build Dependencies"]["blas"]
+    return f"{library['name']} {library.get('version', '')}".replace("scipy-openblas", "OpenBLAS").strip()

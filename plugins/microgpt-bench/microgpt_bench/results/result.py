@@ -22,7 +22,7 @@ class Result:
     candidate: str
     precision: str
     threads: int
-    tokens: float  # that a turn is counted with: a step's real targets
+    tokens: float  # that a turn is counted with: a step's real targets; 0 for an op
     median_ms: float
     p10_ms: float
     p90_ms: float
@@ -32,6 +32,7 @@ class Result:
     rounds_ms: tuple[tuple[float, ...], ...]  # by process and round: what noise is judged by
     roof_share: float | None = None  # of the least time that this machine could take; None where no roof is known
     op: str = ""  # of `bench ops`: which op's calls; "" for the whole turn
+    settings: str = ""  # what a peer was told
     one_at_a_time_ms: float | None = None  # where a step is issued alone instead of in a block
     environment: str = ""  # the Python environment that it ran in, where several were raced; `candidate` begins with it
     yardstick_ms: tuple[tuple[float, ...], ...] = ()  # the fixed piece of work right after each of `rounds_ms`
@@ -80,10 +81,11 @@ def result(bench: str, model: str, timed: Timed, roof_s: float | None = None) ->
     """
     singles = [ns for process in timed.singles for ns in process]
     alone = median(singles) / 1e6 if singles else None
+    tokens = float(timed.facts["tokens"])
     summed = [[sum(part.values()) for part in process] for process in timed.parts]
     if any(map(any, summed)):
-        return of_rounds(bench, model, timed, summed, roof_s=roof_s)
-    return of_rounds(bench, model, timed, timed.rounds, roof_s=roof_s, one_at_a_time_ms=alone)
+        return of_rounds(bench, model, timed, summed, tokens, roof_s)
+    return of_rounds(bench, model, timed, timed.rounds, tokens, roof_s, one_at_a_time_ms=alone)
 
 
 def part_results(bench: str, model: str, timed: Timed) -> Iterator[Result]:
@@ -91,16 +93,22 @@ def part_results(bench: str, model: str, timed: Timed) -> Iterator[Result]:
     found = []
     for op in dict.fromkeys(op for process in timed.parts for part in process for op in part):
         rounds = [[part[op] for part in process] for process in timed.parts]
-        found.append(of_rounds(bench, model, timed, rounds, op=op))
+        found.append(of_rounds(bench, model, timed, rounds, tokens=0.0, op=op))
     yield from sorted(found, key=lambda one: -one.median_ms)
 
 
 def of_rounds(
-    bench: str, model: str, timed: Timed, rounds_ns: Sequence[Sequence[float]], roof_s: float | None = None, **more: Any
+    bench: str,
+    model: str,
+    timed: Timed,
+    rounds_ns: Sequence[Sequence[float]],
+    tokens: float,
+    roof_s: float | None = None,
+    **more: Any,
 ) -> Result:
+    """Of a median of 0, which a coarse clock sees, no rate is known."""
     rounds = in_ms(rounds_ns)
     found, who = spread([ms for process in rounds for ms in process]), timed.candidate
-    tokens = float(timed.facts["tokens"])
     return Result(
         bench,
         model,
@@ -111,14 +119,15 @@ def of_rounds(
         found.median,
         found.p10,
         found.p90,
-        tokens_per_s=1e3 * tokens / found.median,
+        tokens_per_s=1e3 * tokens / found.median if found.median else 0.0,
         peak_rss_mb=timed.peak_rss / 1e6,
         first_s=timed.first_s,
         rounds_ms=rounds,
-        roof_share=None if roof_s is None else 1e3 * roof_s / found.median,
+        roof_share=1e3 * roof_s / found.median if roof_s is not None and found.median else None,
         environment=who.environment,
         yardstick_ms=in_ms(timed.yardsticks),
         peer=who.peer,
+        settings=str(timed.facts.get("settings", "")),
         **more,
     )
 

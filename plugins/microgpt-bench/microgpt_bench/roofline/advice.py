@@ -27,7 +27,8 @@ class Situation:
     roof: Roof
     backends: Sequence[str]  # that could be used here, the best first; the reference is always there
     tokens: int = 1  # of a batch
-    cores: int = 1
+    cores: int = 1  # that could be used
+    accumulation: int = 1  # batches between two updates
 
     def time(self, point: Point) -> float:
         """Seconds."""
@@ -61,7 +62,9 @@ def backend(at: Situation) -> Advice | None:
     others = [name for name in at.backends if name != "reference"]
     if not slow or at.gain(spent - least) < WORTH:
         return None
-    what = f"use --set backend={others[0]}" if others else "install a backend, such as microgpt-numpy"
+    what = (
+        f"use a backend, in a pipeline: backend: {others[0]}" if others else "install a backend, such as microgpt-numpy"
+    )
     if others and len(slow) < len(at.points):
         what = f"find out why {', '.join(sorted({p.op for p in slow}))} fell back: microgpt plan --explain"
     because = (
@@ -103,7 +106,11 @@ def larger_batch(at: Situation) -> Advice | None:
         f"{len(products)} products of {at.tokens:,} tokens wait for their weights ({share(waiting / at.total)} of the "
         f"step); with {factor * at.tokens:,} each byte serves enough tokens that arithmetic bounds them"
     )
-    return Advice(f"make train.batch_size {factor} times as large", because, gain)
+    return Advice(larger(factor), because, gain)
+
+
+def larger(factor: int) -> str:
+    return f"make batches {factor} times as large, in a pipeline: batch_size under train"
 
 
 def grown(point: Point, factor: int) -> Point:
@@ -141,7 +148,7 @@ def small_calls(at: Situation) -> Advice | None:
         f"{len(small)} calls need {seconds(least)} by the roof and take {seconds(spent)}, {seconds(spent / len(small))}"
         " each: that is what a call costs, whatever it computes, and a larger batch shares it among more tokens"
     )
-    return Advice(f"make train.batch_size {factor} times as large", because, gain)
+    return Advice(larger(factor), because, gain)
 
 
 def precision(at: Situation) -> Advice | None:
@@ -159,7 +166,7 @@ def precision(at: Situation) -> Advice | None:
         f"{name} has half the bytes, and a peak of {rate(at.roof.peak(name), 'FLOP/s')}, "
         f"{at.roof.peak(name) / at.roof.peak(now):.1f} times that of {now}"
     )
-    return Advice(f"use --set precision={name}", because, at.gain(saved))
+    return Advice(f"use {name}, in a pipeline: precision: {name}", because, at.gain(saved))
 
 
 def narrow(point: Point, name: str, roof: Roof) -> float:
@@ -181,7 +188,10 @@ def threads(at: Situation) -> Advice | None:
         f"{at.cores - at.roof.threads} of {at.cores} cores do nothing, and {share(spent / at.total)} of the step is "
         "bound by what every core has of its own"
     )
-    return Advice(f"use {at.cores} threads: --threads {at.cores}", because, gain)
+    what = (
+        f"let it use {at.cores} threads, as a run does where OMP_NUM_THREADS isn't set; see it by --threads {at.cores}"
+    )
+    return Advice(what, because, gain)
 
 
 def rarer_updates(at: Situation) -> Advice | None:
@@ -195,7 +205,9 @@ def rarer_updates(at: Situation) -> Advice | None:
         f"the update takes {share(spent / at.total)} of the step and reads every parameter and its state, however many "
         "tokens came before"
     )
-    return Advice(f"update after {factor} batches: --set train.accumulation={factor}", because, gain)
+    batches = factor * at.accumulation
+    what = f"update after {batches} batches, in a pipeline: accumulation: {batches} under train"
+    return Advice(what, because, gain)
 
 
 def nothing_left(at: Situation) -> Advice | None:

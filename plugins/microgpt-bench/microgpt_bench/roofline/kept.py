@@ -1,15 +1,17 @@
-"""The roof of this machine as it was measured last: once for each start of the machine and number of threads.
+"""The roof of this machine as it was measured last: once for each start of the machine and number of threads;
+once a day where the system gives its starts no name, as macOS and Windows don't.
 
 It is measured in a process of its own, pinned and told its threads before it loads anything, as races are.
 """
 
 import json
-from collections.abc import Callable
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
 from microgpt_bench import __version__
 from microgpt_bench.candidate import Candidate
+from microgpt_bench.measuring.race import Say
 from microgpt_bench.measuring.racer import Racer
 from microgpt_bench.roofline.roof import Roof
 from microgpt_core.pipeline.runs.cpu import cpu
@@ -19,8 +21,6 @@ from microgpt_core.text.cache import cache_folder
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 NATIVE = ("microgpt-simd",)  # packs whose version changes what is measured, besides NumPy
-
-Say = Callable[[str], None]
 
 
 def roof_of_machine(threads: int = 1, again: bool = False, say: Say = lambda text: None) -> Roof:
@@ -42,7 +42,7 @@ def measured_elsewhere(threads: int) -> Roof:
 
 def place(threads: int) -> Path:
     """The file for this machine since it was started, these versions and so many threads."""
-    boot = BOOT.read_text(encoding="ascii").strip() if BOOT.is_file() else ""
+    boot = BOOT.read_text(encoding="ascii").strip() if BOOT.is_file() else date.today().isoformat()
     versions = {name: version_of(name) for name in ("numpy", *NATIVE)}
     key = json.dumps([__version__, cpu(), boot, versions, threads])
     return cache_folder() / "roofline" / f"{sha256(key.encode()).hexdigest()[:16]}-{threads}.json"

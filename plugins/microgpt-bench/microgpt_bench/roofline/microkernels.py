@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from microgpt_bench.results.machine import blas
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Compute: TypeAlias = Callable[[], int]  # keeps every thread at multiplying and adding; the operations that it made
 Pass: TypeAlias = Callable[[], object]  # moves every byte of the buffers that it was made for
@@ -41,13 +43,6 @@ class NumPyKernels:
             p: [product(n, p) for n in self.SIZES] for p in ("float32", "float64")
         }
         self.streams: Mapping[str, Sequence[Stream]] = {"read": (dots, maxima), "write": (fills,), "copy": (copies,)}
-
-
-def blas() -> str:
-    """The library that multiplies NumPy's matrices."""
-    found: Any = np.show_config(mode="dicts")
-    library = found["Build Dependencies"]["blas"]
-    return f"{library['name']} {library.get('version', '')}".replace("scipy-openblas", "OpenBLAS").strip()
 
 
 def product(n: int, precision: str) -> Compute:

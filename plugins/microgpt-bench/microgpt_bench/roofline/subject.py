@@ -1,5 +1,5 @@
-"""What is put under the roof: a training step of a golden model, of a preset, or of a pipeline. No memory is taken
-before a step is to be timed.
+"""What is put under the roof: a training step of a golden model, of a preset, of a pipeline or a run. No memory is
+taken before a step is to be timed.
 """
 
 import random
@@ -19,6 +19,7 @@ from microgpt_core.engine.plan import Plan
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.folders import RESOLVED, RUNS, find_run
 from microgpt_core.pipeline.preview.timing import seconds_per_flop
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.runs.backends import find_kernels, update_op
@@ -87,7 +88,7 @@ class Subject:
 
 
 def find_subject(name: str, backend: str = "auto", overrides: Sequence[str] = ()) -> Subject:
-    """By the name of a golden model or a preset, or else a pipeline's name or path.
+    """By the name of a golden model or a preset, or else a pipeline or a run, each by its name or path.
 
     Raises ConfigurationError where none is of this name, and for overrides of a golden model, which never changes.
     """
@@ -103,11 +104,11 @@ def find_subject(name: str, backend: str = "auto", overrides: Sequence[str] = ()
 
 
 def of_pipeline(name: str, backend: str, overrides: Sequence[str]) -> Subject:
-    """Of a pipeline, or of a preset with all else as it is by default, on a batch of its largest shape."""
+    """Of a pipeline or a run, or of a preset with all else as it is by default, on a batch of its largest shape."""
     registry, preset = load(builtin), PRESETS.get(name)
     chosen = [f"backend={backend}"] if backend != "auto" else []
     changes = [*([f"model.preset={name}"] if preset else []), *overrides, *chosen]
-    pipeline = read_pipeline("names" if preset else name, registry, changes)
+    pipeline = read_pipeline("names" if preset else pipeline_of(name), registry, changes)
     run = Run(pipeline, registry, Path())
     model = pipeline.build_model(preset.vocab_size if preset else run.tokenizer.vocab_size)
     model.set_precision(pipeline.precision)
@@ -120,6 +121,12 @@ def of_pipeline(name: str, backend: str, overrides: Sequence[str]) -> Subject:
     update = Update(model, optimizer, settings.grad_clip, kernels, op)
     batch = any_batch(shape, model.vocab_size, model.block_size)
     return Subject(name, loss, update, batch, kernels, pipeline.precision, settings.accumulation)
+
+
+def pipeline_of(name: str) -> str | Path:
+    """What a run resolved its pipeline to, where the name, the folder or `latest` is a run's."""
+    is_run = name == "latest" or any((folder / name / RESOLVED).is_file() for folder in (Path(), RUNS))
+    return find_run(name) / RESOLVED if is_run else name
 
 
 def any_batch(shape: tuple[int, int], vocab_size: int, block_size: int) -> Batch:

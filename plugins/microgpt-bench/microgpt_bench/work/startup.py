@@ -1,6 +1,7 @@
 """Starting: a new interpreter that does next to nothing, from its beginning to its end."""
 
 import subprocess
+import sys
 from typing import Any
 
 from microgpt_bench.candidate import Candidate
@@ -31,6 +32,15 @@ class Startup(Work):
             if ended.returncode:
                 said = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
                 raise ConfigurationError(said[0])
+
+    def peak_rss(self) -> int:
+        """The largest of the processes that were started; macOS counts in bytes."""
+        if sys.platform == "win32":
+            return 0
+        import resource  # Windows hasn't got it
+
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        return most if sys.platform == "darwin" else 1024 * most
 
     def facts(self) -> dict[str, Any]:
         return {"tokens": 0}

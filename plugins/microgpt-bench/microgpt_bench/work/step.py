@@ -21,6 +21,7 @@ class Step(Work):
 
     def __init__(self, who: Candidate, model: str, longest: float = LONGEST) -> None:
         self.golden, self.longest = GOLDEN[model], longest
+        self.settings = find_peer(who.use).settings(who.way, who.precision) if who.peer else ""
         self.batches = self.golden.batches(BATCHES)
         self.training: Training = self.peer(who) if who.peer else self.own(who)
 
@@ -37,8 +38,8 @@ class Step(Work):
         self.training.run(n)
 
     def facts(self) -> dict[str, Any]:
-        """The targets of a step: what rates count."""
-        return {"tokens": sum(b.n_targets for b in self.batches) / len(self.batches)}
+        """The targets of a step, which rates count; and what a peer is told."""
+        return {"tokens": sum(b.n_targets for b in self.batches) / len(self.batches), "settings": self.settings}
 
     def write_down(self, path: str) -> dict[str, Any]:
         """What it computes, for others to be compared with."""

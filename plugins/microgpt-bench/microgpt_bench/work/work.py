@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from microgpt_core.pipeline.runs.machine import resident_bytes
+
 
 class Work:
     """Something that can be done again and again: a step, a token, a start."""
@@ -12,6 +14,10 @@ class Work:
     def run(self, n: int) -> dict[str, float] | None:
         """Do it `n` times. Returns the nanoseconds of its parts, if they were timed."""
         raise NotImplementedError
+
+    def peak_rss(self) -> int:
+        """The most bytes that it has held; 0 where that isn't known."""
+        return resident_bytes(peak=True)
 
     def facts(self) -> dict[str, Any]:
         """`tokens`: with how many a turn is counted; and what else is said of it."""
