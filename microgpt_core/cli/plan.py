@@ -30,7 +30,7 @@ Examples:
   microgpt plan names
   microgpt plan names --explain --set model.n_layer=4
   microgpt plan ./mine.yaml --json > plan.json
-  microgpt plan runs/names-1                  the plan of a run that was made
+  microgpt plan names-1                       the plan of a run that was made
   microgpt plan --preset gpt2 --set train.batch_size=4
   microgpt plan names --svg block.svg         a picture of the first block
 """
@@ -65,8 +65,9 @@ def command(
     plugins: Plugins,
     as_json: bool,
 ) -> None:
-    """Show a training step of PIPELINE, or of the run in a folder: its calls, their costs, how long each value
-    lives, and the memory that it takes. Without PIPELINE: of a model with every default, or of a preset.
+    """Show a training step of PIPELINE, or of a run (its folder, its name, or latest): its calls, their costs, how
+    long each value lives, and the memory that it takes. Without PIPELINE: of a model with every default, or of a
+    preset.
     """
     if dot and as_json:
         raise click.UsageError("--dot and --json would both be printed; choose one")

@@ -71,7 +71,9 @@ def command(
     ends a run after the step that it is at, with a checkpoint to go on from.
     """
     reporter = ConsoleReporter(samples_to_stdout=not as_json)
-    if (pipeline is None) == (resume is None) or (resume and (output or dry)):
+    if pipeline and resume:
+        raise click.UsageError(f"--resume takes no PIPELINE, since {resume} has its own; leave out {pipeline}")
+    if not (pipeline or resume) or (resume and (output or dry)):
         raise click.UsageError("expected PIPELINE, or --resume DIR without --output and --dry-run")
     if dry:
         rehearse(dry_run(str(pipeline), overrides, output=output, force=force, plugins=plugins), force, as_json)

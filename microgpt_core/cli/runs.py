@@ -16,9 +16,10 @@ from microgpt_core.cli.sparkline import sparkline
 from microgpt_core.cli.table import print_table
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import find_run
-from microgpt_core.pipeline.reproduce import reproduce, short
+from microgpt_core.pipeline.reproduce import reproduce
 from microgpt_core.pipeline.runs.archive import TRAIN_LOSS, VAL_LOSS, Record, read_run, resumptions, run_folders
 from microgpt_core.pipeline.runs.comparison import compare
+from microgpt_core.pipeline.runs.differences import short
 from microgpt_core.pipeline.runs.machine import in_units
 from microgpt_core.pipeline.runs.run_report import report
 from microgpt_core.plugins.loader import load
@@ -108,7 +109,9 @@ def show(run: str, plugins: Plugins, as_json: bool) -> None:
         return
     click.echo(f"{found['name']}: {found['state']}, began {day(found['began'])}, in {found['folder']}")
     print_facts("settings that aren't the defaults", found["settings"])
-    print_facts("where it ran", {key: v for key, v in found["environment"].items() if v and key != "resumed"})
+    print_facts(
+        "where it ran", {key: v for key, v in found["environment"].items() if v and key not in ("began", "resumed")}
+    )
     for step, changed in resumptions(found["environment"]):
         print_facts(f"changed after step {step}, then and now", changed)
     print_facts("what the stages gave", {name: stage_line(name, result) for name, result in found["stages"].items()})
@@ -210,6 +213,9 @@ def verdict(found: Mapping[str, Any]) -> list[str]:
         best, *_, worst = sorted(losses.values())
         gain = f"{worst - best:.4f} nats, perplexity {exp(best):.3f} against {exp(worst):.3f}"
         said.append(f"{found['better']} is better by {gain}" if worst > best else "all have the same best loss")
+    for run, turned in zip(found["runs"], found["turned"]):
+        if turned:
+            said.append(f"{run['name']} {turned}, so it isn't what a run from the first step would be")
     if found["same_bits"]:
         said.append("the models are the same, to the bit")
     elif found["same_making"] and found["same_bits"] is not None:
@@ -229,4 +235,6 @@ def reproduce_run(run: str, output: Path | None, plugins: Plugins, as_json: bool
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
         print_table(("file", "bits"), [(name, said or "the same") for name, said in found.differences.items()])
+        others = [name for name, said in found.differences.items() if said]
+        click.echo(f"\nnot the same: {', '.join(others)}" if others else "\nall is the same, to the bit")
     sys.exit(0 if found else DIFFERENT)

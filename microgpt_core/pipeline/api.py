@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from time import time
 
 from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, StorageError
 from microgpt_core.models.presets import PRESETS
@@ -13,6 +15,7 @@ from microgpt_core.pipeline.preview.forecast import Forecast, forecast
 from microgpt_core.pipeline.reading.overrides import Overrides
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.settings import to_dict
+from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.pipeline.runs.execute import earlier_ledgers, execute, from_stage, same_run, stopped_run
 from microgpt_core.pipeline.runs.ledger import Ledger, stage_keys
@@ -98,7 +101,7 @@ def begin(run: Run, keys: Mapping[str, str], place: Path, force: bool = False, n
     if not numbered:
         check_replaceable(run.folder, force)
     check(run, force)
-    recorded = environment(run) | {"git": git_state(place)}
+    recorded = environment(run) | {"git": git_state(place), "began": time()}
     try:
         make_folder(run.folder, run.pipeline, recorded, force and not numbered)
     except ConfigurationError:
@@ -207,18 +210,21 @@ def plan(
     vocab_size: int | None = None,
     plugins: Plugins = (),
 ) -> Forecast:
-    """What a pipeline, or the run in a folder, will compute and need. Its text is read, no memory is taken.
+    """What a pipeline, or a run, will compute and need. Its text is read, no memory is taken.
 
     Without a pipeline: a model with every default, or of a preset, which then has the vocabulary that it was made
     for; no text is read.
     """
     registry = load_plugins(builtin, plugins)
-    resolved = Path(pipeline or "names") / RESOLVED
-    if resolved.is_file():  # a run: what it was trained from may be gone, and what it became is known
-        made_model = Path(pipeline or "") / "model"
+    place = Path(pipeline or "names")
+    if str(place) not in packaged() and not place.exists():
+        with suppress(ConfigurationError):  # it's no run either, which is said where it is read as a pipeline
+            place = find_run(str(place))
+    if (place / RESOLVED).is_file():  # a run: what it was trained from may be gone, and what it became is known
+        made_model = place / "model"
         if (made_model / "config.json").is_file():
             vocab_size = vocab_size or read_config(made_model)["model"]["vocab_size"]
-        settings = read_pipeline(resolved, registry, by_itself(overrides))
+        settings = read_pipeline(place / RESOLVED, registry, by_itself(overrides))
     else:
         settings = read_pipeline(pipeline or "names", registry, overrides)
     made = Run(settings, registry, Path())

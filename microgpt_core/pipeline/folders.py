@@ -36,8 +36,7 @@ def find_run(name: str) -> Path:
             return folder
     known = sorted(p.name for p in RUNS.glob("*") if p.is_dir())
     raise ConfigurationError(
-        f"{name}: there is no such model folder, and no run of that name in {RUNS.absolute()} "
-        f"(runs there: {', '.join(known) or 'none'})"
+        f"{name}: no such run or model folder; runs in {RUNS.absolute()}: {', '.join(known) or 'none'}"
     )
 
 

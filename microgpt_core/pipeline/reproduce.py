@@ -13,15 +13,15 @@ from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.api import begin, check
 from microgpt_core.pipeline.folders import RESOLVED, find_run
 from microgpt_core.pipeline.reading.read import read_pipeline
-from microgpt_core.pipeline.runs.archive import given, read_environment, read_run, resumptions
+from microgpt_core.pipeline.runs.archive import given, read_environment, read_run, resumptions, turned
 from microgpt_core.pipeline.runs.comparison import MODEL
-from microgpt_core.pipeline.runs.differences import differing
+from microgpt_core.pipeline.runs.differences import differing, said
 from microgpt_core.pipeline.runs.ledger import file_sum, stage_keys
-from microgpt_core.pipeline.runs.provenance import as_recorded, environment
+from microgpt_core.pipeline.runs.provenance import changes, environment, in_words
 from microgpt_core.pipeline.runs.run import Reporter, Run
-from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES, check_replaceable, named_folder
+from microgpt_core.pipeline.runs.run_folder import check_replaceable, named_folder
 from microgpt_core.pipeline.runs.signals import Signals
-from microgpt_core.plugins.hints import install_command
+from microgpt_core.plugins.hints import install_command, quoted
 from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
@@ -59,14 +59,20 @@ def reproduce(
     """Do a finished run again, as it was recorded, and compare what comes out of it, bit by bit.
 
     Text, code and versions that aren't as they were are told before it begins. `output` is a new folder to keep it in;
-    without one, it is gone afterwards. Raises ConfigurationError for a run that isn't finished, and where a pack is
-    missing that it used.
+    without one, it is gone afterwards. Raises ConfigurationError for a run that isn't finished or went on otherwise
+    than it began, and where a pack is missing that it used.
     """
     folder, target = find_run(str(run)), named_folder(output)
     if (state := read_run(folder).state) != "finished":
         raise ConfigurationError(f"{folder} is {state}, so there is nothing to compare with; see: microgpt runs show")
+    recorded = read_environment(folder, [])
+    if other := turned(recorded):
+        raise ConfigurationError(
+            f"{folder} {other}, so no run from the first step gives its bits; to begin one with the settings that it "
+            f"ended with: microgpt run {quoted(folder / RESOLVED)}"
+        )
     with Signals() as signals, ExitStack() as stack:
-        registry, recorded = load_plugins(builtin, plugins), read_environment(folder, [])
+        registry = load_plugins(builtin, plugins)
         require_packs(recorded, registry)
         place = target or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="microgpt-")), folder.name)
         check_replaceable(place, force=False)
@@ -107,20 +113,9 @@ def require_packs(recorded: Mapping[str, Any], registry: Registry) -> None:
             raise ConfigurationError(f"the run used a pack that can't be used now: {pack.failure}")
 
 
-def changes(recorded: dict[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """What isn't as it was recorded, of all that the bits can depend on. An older run may have recorded less."""
-    found = {key: pair for key, pair in differing(as_recorded(recorded), now).items() if None not in pair}
-    same_minor = len({str(version).rpartition(".")[0] for version in found.get("python", ())}) == 1
-    aside = {*(["python"] if same_minor else []), *(f"dependencies.{name}" for name in DEPENDENCIES)}
-    aside |= {key for key in found if key.startswith("packs.") and key.replace("packs", "code", 1) not in found}
-    return {key: pair for key, pair in found.items() if key not in aside}
-
-
 def warnings(changed: Mapping[str, list[Any]], recorded: Mapping[str, Any], run: Run) -> Iterator[str]:
     """Why the bits may not be the same."""
-    for key, (then, now) in changed.items():
-        what = {"data": "the text", "start": "the model of init_from"}.get(key, key)
-        yield f"{what} was {short(then)}, is {short(now)}"
+    yield from in_words(changed)
     for step, others in resumptions(recorded):
         yield f"after step {step} it went on with other {', '.join(others)}, which isn't done again"
     if run.pipeline.train.minutes is not None:
@@ -138,16 +133,10 @@ def first_difference(before: Path, after: Path) -> str:
         return f"SHA-256 was {sums[0]}, is {sums[1]}"
     old, new = (path.read_bytes().splitlines(keepends=True) for path in (before, after))
     pairs = enumerate(zip_longest(old, new, fillvalue=b""), 1)
-    number, was, now = next((number, was, now) for number, (was, now) in pairs if was != now)
-    if not (was and now):
-        return f"line {number} is only in the {'first' if was else 'second'} run"
-    if before.name == METRICS and (values := differing(parse(was), parse(now))):
-        what = ", ".join(f"{key} was {x}, is {y}" for key, (x, y) in values.items())
-        return f"step {parse(now)['step']}: {what}"
-    return f"line {number} was {was.decode('utf-8', 'replace')!r}, is {now.decode('utf-8', 'replace')!r}"
-
-
-def short(value: Any) -> str:
-    """A value in a few letters: of a digest the first."""
-    text = str(value)
-    return f"{text[:12]}..." if len(text) > 60 and text.isalnum() else text
+    number, line, other = next((number, line, other) for number, (line, other) in pairs if line != other)
+    if not (line and other):
+        return f"line {number} is only in the {'first' if line else 'second'} run"
+    if before.name == METRICS and (values := differing(parse(line), parse(other))):
+        what = ", ".join(said(key, was, now) for key, (was, now) in values.items())
+        return f"step {parse(other)['step']}: {what}"
+    return f"line {number} was {line.decode('utf-8', 'replace')!r}, is {other.decode('utf-8', 'replace')!r}"

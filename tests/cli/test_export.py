@@ -90,7 +90,7 @@ def test_an_exported_file_is_a_model_too() -> None:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["nothing-1"], 2, "no such model folder"),
+        (["nothing-1"], 2, "no such run or model folder"),
         (["mine-1", "-f", "jsno"], 2, "did you mean 'json'?"),
         (["mine-1", "-o", "nowhere/x.py"], 1, "there is no folder nowhere"),
         (["mine-1", "-o", "mine.yaml"], 2, "mine.yaml exists already"),

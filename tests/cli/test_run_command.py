@@ -22,11 +22,18 @@ def microgpt(*args: str) -> Result:
     return result
 
 
-@pytest.mark.parametrize("more", [["names"], ["--output", "x"], ["--dry-run"]])
-def test_what_a_resumption_doesnt_take(more: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["names"], "--resume takes no PIPELINE, since latest has its own; leave out names"),
+        (["--output", "x"], "expected PIPELINE, or --resume DIR without --output and --dry-run"),
+        (["--dry-run"], "expected PIPELINE, or --resume DIR without --output and --dry-run"),
+    ],
+)
+def test_what_a_resumption_doesnt_take(more: list[str], said: str) -> None:
     result = microgpt("--resume", "latest", *more)
     assert result.exit_code == 2
-    assert "expected PIPELINE, or --resume DIR without --output and --dry-run" in result.stderr
+    assert said in result.stderr
 
 
 @pytest.mark.parametrize(("stages", "hint"), [("train", True), ("generate", False), ("evaluate,export", False)])

@@ -2,6 +2,7 @@
 
 import json
 import pstats
+import shutil
 from math import log
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def test_run_json_is_all_that_stdout_has(tmp_path: Path) -> None:
         (["run", "names", "--set", "dataset={use: text, path: nowhere.txt}"], 2, "nowhere.txt"),
         (["run", "names", "--set", "optimizer.lr=1e300", *SHORT], 3, "isn't finite"),
         (["run"], 2, "expected PIPELINE, or --resume DIR"),
-        (["generate", "nothing-1"], 2, "no such model folder"),
-        (["evaluate", "nothing-1"], 2, "no such model folder"),
+        (["generate", "nothing-1"], 2, "no such run or model folder"),
+        (["evaluate", "nothing-1"], 2, "no such run or model folder"),
         (["plan", "names", "--set", "kernels={linear: simd}"], 2, "simd"),
         (["plan", "nothing.yaml"], 2, "no such file"),
     ],
@@ -225,6 +226,15 @@ def test_plan_of_a_run_is_the_plan_of_its_pipeline(run_folder: str) -> None:
         for name in ("process and text", "peak", "available"):
             assert found["memory"].pop(name) > 0
     assert again == first
+
+
+def test_plan_of_a_run_by_its_name(run_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(run_folder, tmp_path / "runs" / "mine-1")
+    monkeypatch.chdir(tmp_path)
+    shown = microgpt("plan", run_folder).stdout.partition("\nmemory ")[0]
+    for name in ("mine-1", "latest"):
+        assert microgpt("plan", name).stdout.partition("\nmemory ")[0] == shown
+    assert "unknown pipeline 'mine-2'" in microgpt("plan", "mine-2").stderr
 
 
 def test_plan_json_adds_up() -> None:

@@ -118,6 +118,11 @@ def test_show_tells_how_a_run_went_on() -> None:
     assert microgpt("run", "--resume", "runs/names-2", "--set", "train.max_steps=7").exit_code == 0
     shown = microgpt("runs", "show", "names-2").stdout
     assert re.search(r"changed after step 6, then and now\n  train\.max_steps +6, 7\n", shown)
+    assert "microgpt runs reproduce" not in shown
+    assert "microgpt runs reproduce" in microgpt("runs", "show", "names-1").stdout  # the control
+    refused = microgpt("runs", "reproduce", "names-2")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "names-2 went on after step 6 with other train.max_steps, so no run from the first step" in refused.stderr
     assert re.search(r"step-000006 .*config\.json", microgpt("runs", "show", "names-1").stdout)
 
 
@@ -149,6 +154,16 @@ def test_compare_says_whether_the_bits_are_the_same() -> None:
     assert verdict("names-1", "twin") == "the losses are of different text or tokens, so they don't say which is better"
 
 
+def test_compare_says_which_run_went_on_otherwise() -> None:
+    assert microgpt("run", "--resume", "runs/names-2", "--set", "train.max_steps=8").exit_code == 0
+    plain = [word for value in (*TINY, "seed=2", "train.max_steps=8") for word in ("--set", value)]
+    assert "done already" not in microgpt("run", "names", *plain, "--set", "stages=[train]").output
+    shown = microgpt("runs", "compare", "names-2", "names-3").stdout
+    assert "\nenvironment: the same\n" in shown
+    assert "\nnames-2 went on after step 6 with other train.max_steps, so it isn't what a run from" in shown
+    assert "the models differ, though" not in shown
+
+
 def test_reproduce_says_what_is_the_same() -> None:
     result = microgpt("runs", "reproduce", "names-1")
     assert result.exit_code == 0
@@ -157,7 +172,7 @@ def test_reproduce_says_what_is_the_same() -> None:
         for name in (
             "metrics.jsonl", "model/model.safetensors", "model/tokenizer.json", "evaluation.json", "samples.txt"
         )
-    ]  # fmt: skip
+    ] + ["", "all is the same, to the bit"]  # fmt: skip
 
 
 def test_reproduce_exits_with_5_where_bits_differ() -> None:
@@ -169,13 +184,14 @@ def test_reproduce_exits_with_5_where_bits_differ() -> None:
     found = json.loads(result.stdout)
     assert (result.exit_code, found["same"], found["folder"]) == (5, False, "again")
     assert found["differences"]["metrics.jsonl"].startswith("step 3: train/loss was 1.25, is ")
+    assert microgpt("runs", "reproduce", "names-1").stdout.splitlines()[-1] == "not the same: metrics.jsonl"
 
 
 MISTAKES = [
-    (["show", "nothing"], "no such model folder"),
+    (["show", "nothing"], "no such run or model folder"),
     (["compare", "names-1"], "expected two runs or more"),
-    (["compare", "names-1", "nothing"], "no such model folder"),
-    (["reproduce", "nothing"], "no such model folder"),
+    (["compare", "names-1", "nothing"], "no such run or model folder"),
+    (["reproduce", "nothing"], "no such run or model folder"),
     (["reproduce", "names-1", "-o", "runs/names-2"], "exists already"),
 ]
 

@@ -261,7 +261,7 @@ def test_names_that_fit_no_run() -> None:
     with pytest.raises(ConfigurationError, match="there is no run in .* yet"):
         find_run("latest")
     short()
-    with pytest.raises(ConfigurationError, match="runs there: names-1"):
+    with pytest.raises(ConfigurationError, match=r"names-7: no such run or model folder; runs in .*: names-1$"):
         find_run("names-7")
     (Path("runs") / "names-x").mkdir()
     assert new_folder("names").name == "names-2"

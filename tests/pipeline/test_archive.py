@@ -83,10 +83,19 @@ def test_a_run_in_a_line() -> None:
 
 def test_the_newest_comes_first() -> None:
     for n, day in ((1, 3), (2, 1), (3, 2)):
-        os.utime(run(n) / "pipeline.yaml", (86_400 * day, 86_400 * day))
+        os.utime(run(n) / "pipeline.yaml", (1, 1))  # it is written again where a finished run is asked for otherwise
+        change(run(n) / "environment.json", lambda recorded, day=day: recorded | {"began": 86_400.0 * day})
     Path("runs", ".names-4.tmp-1").mkdir()
     Path("runs", "a file").touch()
     assert [folder.name for folder in archive.run_folders()] == ["names-1", "names-3", "names-2"]
+
+
+def test_when_a_run_began_stays() -> None:
+    before = archive.began(run())
+    os.utime(run() / "pipeline.yaml", (1, 1))
+    assert archive.began(run()) == before
+    change(run() / "environment.json", lambda recorded: {k: v for k, v in recorded.items() if k != "began"})
+    assert archive.began(run()) == 1  # of an older run
 
 
 def unfinished(folder: Path) -> None:

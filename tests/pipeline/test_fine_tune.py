@@ -13,6 +13,7 @@ from microgpt_core.inference.language_model import find_in_core
 from microgpt_core.models.gpt import GPT
 from microgpt_core.pipeline import trained
 from microgpt_core.pipeline.reading.problems import PipelineError
+from microgpt_core.pipeline.runs.ledger import start_digest
 from microgpt_core.pipeline.runs.run import Reporter, Run
 from microgpt_core.saving import transfer
 from microgpt_core.saving.model_folder import read_tokenizer
@@ -57,6 +58,16 @@ def test_a_run_begins_with_another_s_weights_architecture_and_tokenizer(base: Pa
     assert run.tokenizer.to_dict() == read_tokenizer(base, run.registry.get).to_dict()
     moved = weights(tuned().folder / "model")
     assert all(moved[name] != x for name, x in weights(base).items())
+
+
+def test_another_tokenizer_is_another_start(base: Path) -> None:
+    """The same weights, with tokens that may mean other characters."""
+    before = start_digest(str(base))
+    (base / "manifest.json").unlink()  # it is no key: who saves a folder again may leave it out
+    assert start_digest(str(base)) == before
+    path = base / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert start_digest(str(base)) != before
 
 
 @pytest.mark.parametrize(
@@ -140,7 +151,7 @@ def test_a_path_is_relative_to_the_file(base: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"init_from": "nowhere"}, r"nowhere: there is no such model folder"),
+        ({"init_from": "nowhere"}, r"nowhere: no such run or model folder"),
         (
             {"freeze": ["wte", "wtf"]},
             r"unknown part of the model 'wtf' \(did you mean 'wte'\?\); known: wte, wpe, lm_head, block.0, block.1, ",

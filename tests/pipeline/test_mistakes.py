@@ -64,7 +64,7 @@ MISTAKES = [
     ("model: {window: 0}", 1, 17, "found 0, allowed: a whole number, 1 or more, or null"),
     ("model: {dropout: 1.0}", 1, 18, "found 1.0, allowed: 0 to 1, without 1"),
     ("train: {recompute: -1}", 1, 20, "found -1, allowed: 1 or more blocks, or 0 for none"),
-    ("init_from: nowhere", 1, 12, "nowhere: there is no such model folder"),
+    ("init_from: nowhere", 1, 12, "nowhere: no such run or model folder"),
     ("freeze: [wte, wtf]", 1, 15, "unknown part of the model 'wtf' (did you mean 'wte'?)"),
     ("stages: [train, evalute]", 1, 17, "stages[1]: unknown stage 'evalute' (did you mean 'evaluate'?)"),
     ("backend: refrence", 1, 10, "(did you mean 'reference'?)"),

@@ -1,6 +1,7 @@
 """A run done again gives the same bits; where it doesn't, the first that differs is named, and why it may."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -116,6 +117,10 @@ DAMAGE: list[tuple[Callable[[], object], str, str]] = [
      r"step 3: train/loss was 1\.5, is \d\.\d+"),
     (lambda: line_of("metrics.jsonl", 4, lambda m: m | {"lr": 0, "val/loss": 2}), "metrics.jsonl",
      r"step 4: val/loss was 2, is \d\.\d+, lr was 0, is 0\.\d+"),
+    (lambda: line_of("metrics.jsonl", 3, lambda m: m | {"val/loss": 2}), "metrics.jsonl",
+     r"step 3: val/loss was 2, is not there"),
+    (lambda: line_of("metrics.jsonl", 3, lambda m: {k: v for k, v in m.items() if k != "lr"}), "metrics.jsonl",
+     r"step 3: lr was not there, is \d\.\d+"),
     (lambda: cut("metrics.jsonl"), "metrics.jsonl", "line 6 is only in the second run"),
     (lambda: flip("model/model.safetensors"), "model/model.safetensors", "SHA-256 was [0-9a-f]{64}, is [0-9a-f]{64}"),
     (lambda: cut("samples.txt"), "samples.txt", "line 2 is only in the second run"),
@@ -219,9 +224,21 @@ def test_a_run_that_went_on_otherwise_says_since_when() -> None:
     note = json.loads(Path("run", "environment.json").read_text(encoding="utf-8"))["resumed"]
     assert [(one["step"], one["environment"]) for one in note] == [(6, {})]
     assert {"train.max_steps": [6, 8], "schedule.use": ["cosine", "constant"]}.items() <= note[0]["settings"].items()
-    found = mg.reproduce("run")
-    assert "after step 6 it went on with other schedule.use, " in found.warnings[0]
-    assert "lr was" in found.differences["metrics.jsonl"]
+    with pytest.raises(
+        ConfigurationError, match=r"run went on after step 6 with other .*schedule\.use.*resolved\.yaml"
+    ):
+        mg.reproduce("run", output="again")
+    assert not Path("again").exists()
+
+
+def test_going_on_in_other_surroundings_is_told_at_once() -> None:
+    record(python="2.7.18", cpu="Z80", dependencies={"rich": "0.1"})
+    listener = Listener()
+    mg.resume("run", {"train.max_steps": 7}, reporter=listener)
+    told = [line for line in listener.lines if line.startswith("warning: ")]
+    assert [line.partition(", is")[0] for line in told] == [
+        "warning: since step 6: python was 2.7.18", "warning: since step 6: cpu was Z80"
+    ]  # fmt: skip
 
 
 def test_going_on_as_before_changes_nothing_that_is_recorded() -> None:
@@ -278,6 +295,35 @@ def test_the_commit_of_the_pipelines_folder() -> None:
     assert recorded["git"] == {"commit": git("rev-parse", "HEAD"), "changed": True}
     assert not ran.exists()
     assert "canary-password" not in json.dumps(recorded)
+
+
+def filter_runs(look: Callable[[], object]) -> bool:
+    """Whether a filter that a repository's configuration names is run by this."""
+    os.utime("text.txt")  # so that only its content can tell whether it has changed
+    look()
+    ran = Path("filter-ran")
+    found = ran.exists()
+    ran.unlink(missing_ok=True)
+    return found
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+@pytest.mark.parametrize("kind", ["clean", "process"])
+@pytest.mark.parametrize("name", ["x", "x.y", "a=b"])
+def test_what_a_repository_would_have_run_isnt_run(name: str, kind: str) -> None:
+    git("init", "-q")
+    Path(".gitattributes").write_text(f"*.txt filter={name}\n", encoding="utf-8")
+    git("add", "text.txt", ".gitattributes")
+    git("commit", "-qm", "text")
+    with Path(".git", "config").open("a", encoding="utf-8", newline="\n") as file:
+        file.write(f'[filter "{name}"]\n\t{kind} = "echo ran > filter-ran; cat"\n')
+    commit = git("rev-parse", "HEAD")
+    expected = None if "=" in name else {"commit": commit, "changed": False}
+    found: list[Any] = []
+    assert not filter_runs(lambda: found.append(provenance.git_state(Path())))
+    assert found == [expected]
+    if name != "a=b":  # what an attribute can't name either
+        assert filter_runs(lambda: subprocess.run(["git", "status"], check=False, capture_output=True))  # the control
 
 
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ class Listener(Reporter):
 def files(folder: Path) -> dict[str, bytes]:
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     contents = {name: path.read_bytes() for name, path in found.items() if name not in MOVED}
+    contents["environment.json"] = re.sub(rb'"began": [\d.]+', b'"began": 0', contents["environment.json"])
     contents["stages.json"] = re.sub(rb'"seconds": [\d.]+', b'"seconds": 0', contents["stages.json"])
     return contents
 
@@ -184,6 +185,51 @@ def test_a_finished_run_has_nothing_left_to_do(whole) -> None:
     assert files(made.folder) == whole
     assert made.evaluation["loss"] == json.loads(whole["evaluation.json"])["loss"]
     assert made.result.steps == 6
+
+
+def test_a_run_that_went_on_otherwise_isnt_the_plain_one() -> None:
+    """Its schedule bent for another end until it was stopped."""
+    cosine = {"schedule": {"use": "cosine", "warmup_steps": 0}}
+    folder, longer = stopped(3, **cosine), SHORT | cosine | {"train.max_steps": 8}
+    mg.resume(folder, {"train.max_steps": 8})
+    plain = mg.run("names", longer, output="plain")
+    assert (plain.folder / "metrics.jsonl").read_bytes() != (folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(ConfigurationError, match="run exists already"):
+        mg.run("names", longer, output=folder)
+
+
+NOTES = [
+    ({"settings": {"train.max_steps": [6, 8]}}, False),
+    ({"environment": {"code.core": ["a", "b"]}}, False),
+    ({"environment": {"python": ["3.10.1", "3.11.1"]}}, False),
+    ({"environment": {"python": ["3.11.7", "3.11.8"], "cpu": ["old", "new"]}}, True),
+    ({"settings": {"generate.num_samples": [2, 3]}}, True),
+    ({"settings": {"train.max_steps": [6, 8]}, "step": 0}, True),  # it began anew
+    ({"settings": {"train.max_steps": 8}, "step": "3"}, True),  # nobody wrote that
+]
+
+
+@pytest.mark.parametrize(("note", "same"), NOTES)
+def test_what_makes_a_run_another_one_than_the_plain_one(note: dict[str, Any], same: bool, whole) -> None:
+    path = Path("whole", "environment.json")
+    recorded = json.loads(path.read_text(encoding="utf-8")) | {"resumed": [{"step": 3} | note]}
+    path.write_text(json.dumps(recorded), encoding="utf-8")
+    if same:
+        assert mg.run("names", SHORT, output="whole").folder == Path("whole")
+        return
+    with pytest.raises(ConfigurationError, match="whole exists already"):
+        mg.run("names", SHORT, output="whole")
+    with pytest.raises(ConfigurationError, match="whole went on after step 3 with other "):
+        mg.reproduce("whole")
+
+
+def test_a_run_that_went_on_as_it_began_is_the_plain_one(whole) -> None:
+    """The control."""
+    folder = stopped(3)
+    mg.resume(folder)
+    listener = Listener()
+    assert mg.run("names", SHORT, output=folder, reporter=listener).folder == folder
+    assert listener.lines[0].startswith("train: done already, in run")
 
 
 def test_a_finished_run_can_be_made_longer(whole) -> None:

@@ -13,14 +13,18 @@ from microgpt_core.errors import CheckpointError, StorageError
 from microgpt_core.pipeline.folders import RESOLVED, RUNS
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.yaml_reader import read_yaml
-from microgpt_core.pipeline.runs.ledger import Ledger
+from microgpt_core.pipeline.runs.ledger import OF_ONE_STAGE, Ledger
 from microgpt_core.pipeline.runs.run_folder import ENVIRONMENT
+from microgpt_core.plugins.pack import CORE_DISTRIBUTION
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS, parse
 from microgpt_core.saving.model_folder import read_json
 from microgpt_core.storage.lock import LOCK, locked
 from microgpt_core.storage.manifest import verify_folder
 
 TRAIN_LOSS, VAL_LOSS = "train/loss", "val/loss"
+BESIDE = (  # of an environment, what no stage's key holds
+    "schema", CORE_DISTRIBUTION, "platform", "machine", "cpu", "packs", "dependencies", "backends", "parameters",
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -30,7 +34,7 @@ class Record:
 
     name: str
     folder: Path
-    began: float  # in seconds since 1970: when its pipeline was written into the folder
+    began: float  # in seconds since 1970
     state: str = "damaged"  # or "running", "stopped", "finished"
     step: int = 0  # the last one that was made
     tokens: int = 0
@@ -52,9 +56,10 @@ def run_folders() -> list[Path]:
 
 
 def began(folder: Path) -> float:
-    """When a run's folder was made; of any other folder, when something in it last changed."""
-    given = folder / "pipeline.yaml"
-    return (given if given.is_file() else folder).stat().st_mtime
+    """When a run began; of an older one, when its pipeline was written; of any other folder, when it last changed."""
+    pipeline = folder / "pipeline.yaml"
+    written = (pipeline if pipeline.is_file() else folder).stat().st_mtime
+    return given(read_environment(folder, []), "began", float, written)
 
 
 def read_run(folder: Path) -> Record:
@@ -124,9 +129,29 @@ def resumptions(environment: Mapping[str, Any]) -> list[tuple[int, dict[str, Any
     """Each time that a run went on otherwise than before: after which step, and what was changed, as [then, now]."""
     notes = [note for note in given(environment, "resumed", list, []) if isinstance(note, dict)]
     return [
-        (note.get("step", 0), given(note, "settings", dict, {}) | given(note, "environment", dict, {}))
+        (given(note, "step", int, 0), given(note, "settings", dict, {}) | given(note, "environment", dict, {}))
         for note in notes
     ]
+
+
+def turned(environment: Mapping[str, Any]) -> str:
+    """Since when a run isn't what one from its first step, as it is set now, would be; "" where it is that."""
+    found = []
+    for step, changed in resumptions(environment):
+        if step and (keys := [key for key, pair in changed.items() if decides(key, pair)]):
+            found.append(f"after step {step} with other {', '.join(keys)}")
+    return f"went on {' and '.join(found)}" if found else ""
+
+
+def decides(key: str, pair: Any) -> bool:
+    """Whether training depends on what was changed."""
+    root = key.partition(".")[0]
+    return not same_minor(pair) if root == "python" else root not in (*OF_ONE_STAGE, *BESIDE)
+
+
+def same_minor(versions: Any) -> bool:
+    """Whether these are versions of Python that give the same bits."""
+    return isinstance(versions, list) and len({str(version).rpartition(".")[0] for version in versions}) == 1
 
 
 def read(path: Path, problems: list[str]) -> dict[str, Any] | None:

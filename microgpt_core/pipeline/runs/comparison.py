@@ -8,6 +8,7 @@ from typing import Any
 from microgpt_core.pipeline.runs import archive
 from microgpt_core.pipeline.runs.differences import differing
 from microgpt_core.pipeline.runs.ledger import file_sum
+from microgpt_core.pipeline.runs.provenance import as_recorded
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS
 
 MODEL = "model/model.safetensors"
@@ -19,13 +20,15 @@ def compare(folders: Sequence[Path]) -> dict[str, Any]:
 
     `settings` and `environment` hold only what differs. `losses` are those of the validation, by each step at which
     all were evaluated; of the training, where there is no such step. `comparable`: whether they are of the same text
-    and tokens; `better`: the run with the lowest. `same_making`: whether all that decides a model's bits is known to
-    be the same; `same_bits`: whether the bits are, None where a run has no model.
+    and tokens; `better`: the run with the lowest. `turned`: since when a run went on otherwise than it began, "" of one
+    that didn't; `same_making`: whether all that decides a model's bits is known to be the same; `same_bits`: whether
+    the bits are, None where a run has no model.
     """
     problems: list[str] = []
     records = [archive.read_run(folder) for folder in folders]
     settings = differing(*(archive.read_settings(folder, problems) | {"name": ""} for folder in folders))
-    environments = differing(*(archive.read_environment(folder, problems) | {"git": ""} for folder in folders))
+    recorded = [archive.read_environment(folder, problems) for folder in folders]
+    environments, turned = differing(*map(as_recorded, recorded)), [archive.turned(found) for found in recorded]
     logs = [archive.read_log(folder / METRICS, problems) for folder in folders]
     runs = [record.to_dict() | outcome(record, log) for record, log in zip(records, logs)]
     trained = [archive.given(archive.read_stages(folder, []) or {}, "train", dict, {}) for folder in folders]
@@ -42,7 +45,8 @@ def compare(folders: Sequence[Path]) -> dict[str, Any]:
         "losses": losses,
         "comparable": comparable,
         "better": ranked[0]["name"] if comparable and len(ranked) == len(runs) else None,
-        "same_making": len(keys) == 1 and None not in keys,
+        "turned": turned,
+        "same_making": len(keys) == 1 and None not in keys and not any(turned),
         "same_bits": None if None in sums else len(sums) == 1,
         "problems": list(dict.fromkeys(problem for record in records for problem in (*record.problems, *problems))),
     }

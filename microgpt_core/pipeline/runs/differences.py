@@ -15,6 +15,18 @@ def differing(*sides: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
 
 
+def said(key: str, then: Any, now: Any) -> str:
+    """`key was 1, is 2`; None: it isn't there."""
+    was, is_now = ("not there" if value is None else short(value) for value in (then, now))
+    return f"{key} was {was}, is {is_now}"
+
+
+def short(value: Any) -> str:
+    """A value in a few letters: of a digest the first."""
+    text = str(value)
+    return f"{text[:12]}..." if len(text) > 60 and text.isalnum() else text
+
+
 def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """`{"model": {"n_layer": 1}}` as `{"model.n_layer": 1}`."""
     found: dict[str, Any] = {}

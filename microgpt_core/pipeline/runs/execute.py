@@ -10,6 +10,7 @@ from typing import Any
 
 from microgpt_core.errors import ConfigurationError, Interrupted, UnknownNameError
 from microgpt_core.pipeline.folders import runs_of
+from microgpt_core.pipeline.runs.archive import read_environment, turned
 from microgpt_core.pipeline.runs.ledger import UNFINISHED, Ledger, decisive
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.pipeline.stage import Stage, as_stage
@@ -84,15 +85,20 @@ def earlier_ledgers(run: Run, output: Path | None) -> list[Ledger]:
 def same_run(ledgers: list[Ledger], keys: Mapping[str, str]) -> Path | None:
     """The folder of a run whose decisive stage is done and would give the same again; None where there is none."""
     stage = decisive(keys)
-    done = (ledger for ledger in ledgers if ledger.began(keys) and not ledger.stale(stage, keys[stage]))
+    done = (ledger for ledger in ledgers if is_same(ledger, keys) and not ledger.stale(stage, keys[stage]))
     return next((ledger.folder for ledger in done), None)
+
+
+def is_same(ledger: Ledger, keys: Mapping[str, str]) -> bool:
+    """Whether a folder was made for this run, and was this one from its first step."""
+    return ledger.began(keys) and not turned(read_environment(ledger.folder, []))
 
 
 def stopped_run(ledgers: list[Ledger], keys: Mapping[str, str]) -> str:
     """Which run is the same, why it can't be taken as it is, and how to go on with it; "" where there is none."""
     stage = decisive(keys)
     for ledger in ledgers:
-        if ledger.began(keys):
+        if is_same(ledger, keys):
             why = f"its stage {stage} {ledger.stale(stage, keys[stage])}"
             return f"{ledger.folder} is the same run, but {why}; to go on with it: --resume {quoted(ledger.folder)}"
     return ""

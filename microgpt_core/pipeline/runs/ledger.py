@@ -19,7 +19,7 @@ from microgpt_core.pipeline.runs.code import code_digests, used_packs
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.pipeline.runs.run_folder import write
 from microgpt_core.pipeline.stage import as_stage
-from microgpt_core.saving.model_folder import read_json
+from microgpt_core.saving.model_folder import TOKENIZER, WEIGHTS, read_json
 
 LEDGER = "stages.json"
 UNFINISHED = "isn't finished"
@@ -50,8 +50,8 @@ def decisive(keys: Mapping[str, str]) -> str:
 
 
 def start_digest(folder: str | None) -> str:
-    """Of the weights that training begins with."""
-    return "" if folder is None else file_sum(Path(folder) / "model.safetensors")
+    """Of the weights that training begins with, and of their tokenizer."""
+    return "" if folder is None else digest([file_sum(Path(folder) / name) for name in (WEIGHTS, TOKENIZER)])
 
 
 def digest(value: Any) -> str:

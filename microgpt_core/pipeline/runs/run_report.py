@@ -19,18 +19,18 @@ SAMPLES = 5
 
 def report(folder: Path, registry: Registry) -> dict[str, Any]:
     """What `microgpt runs show` shows. `settings` are those that aren't the defaults, `metrics` the log's lines."""
-    record = archive.read_run(folder)
+    record, environment = archive.read_run(folder), archive.read_environment(folder, [])
     settings = archive.read_settings(folder, record.problems)
     usual = flat(defaults(settings, registry))
     return {
         **record.to_dict(),
         "settings": {key: value for key, value in flat(settings).items() if usual.get(key, ...) != value},
-        "environment": archive.read_environment(folder, []),
+        "environment": environment,
         "stages": {name: outcome(entry) for name, entry in (archive.read_stages(folder, []) or {}).items()},
         "metrics": archive.read_log(folder / METRICS, []),
         "checkpoints": archive.checkpoint_states(folder),
         "samples": first_lines(folder / "samples.txt"),
-        "next": next_commands(record),
+        "next": next_commands(record, not archive.turned(environment)),
     }
 
 
@@ -57,7 +57,7 @@ def outcome(entry: Any) -> Any:
     return entry["result"] if isinstance(entry, dict) and "result" in entry else "not done yet"
 
 
-def next_commands(record: archive.Record) -> list[str]:
+def next_commands(record: archive.Record, reproducible: bool) -> list[str]:
     """What can be done with a run now."""
     folder = quoted(record.folder)
     if record.state == "stopped":
@@ -65,4 +65,5 @@ def next_commands(record: archive.Record) -> list[str]:
     if record.state != "finished":
         return []
     longer = f"microgpt run --resume {folder} --set train.max_steps={2 * record.step}"
-    return [f"microgpt generate {folder}", f"microgpt runs reproduce {folder}", longer]
+    again = [f"microgpt runs reproduce {folder}"] if reproducible else []
+    return [f"microgpt generate {folder}", *again, longer]
