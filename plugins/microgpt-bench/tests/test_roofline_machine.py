@@ -333,17 +333,17 @@ def own_copy(nbytes: int) -> float:
     return nbytes / best(make(np.ones(nbytes, np.uint8), 1), 0.01, perf_counter)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_measured_peak_agrees_with_other_products() -> None:
     assert agrees(own_product, other_product)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("nbytes", [1 << 19, 1 << 23, 1 << 27])
 def test_the_measured_bandwidth_agrees_with_plain_copies(nbytes: int) -> None:
     assert agrees(lambda: own_copy(nbytes), lambda: other_copy(nbytes))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_planted_a_peak_that_counts_twice_does_not_agree() -> None:
     assert not agrees(lambda: 2 * own_product(), other_product, rounds=5)

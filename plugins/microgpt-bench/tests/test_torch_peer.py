@@ -84,7 +84,7 @@ def test_steps_at_once_are_the_same_steps(name: str) -> None:
 
 
 @THEIRS
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["w", "gpt2"])
 @pytest.mark.parametrize("way", COMPILED)
 def test_a_compiled_one_agrees(way: str, name: str, tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_it_writes_the_same_text(name: str) -> None:
 
 
 @THEIRS
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("way", COMPILED)
 def test_compiled_it_writes_the_same_text(way: str) -> None:
     assert text_of("gpt2", way) == text_of("gpt2", "eager")
