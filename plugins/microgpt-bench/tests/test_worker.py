@@ -117,6 +117,17 @@ def test_a_piece_that_was_disturbed_does_not_count() -> None:
     assert worker.run(64)["ns"] < 64e6  # the median piece takes next to nothing, one takes 0.1 s
 
 
+def test_a_turn_that_fills_its_block_is_not_made_twice() -> None:
+    """A step of seconds would take a round twice as long."""
+    worker, work = Worker(), Disturbed()
+    worker.work = work
+    said = worker.run(1)
+    assert work.done == 1
+    assert said["one"] == said["ns"]
+    worker.run(2)
+    assert work.done == 1 + 2 + 1  # two in the block, one alone
+
+
 class Disturbed(Work):
     """Takes long once."""
 

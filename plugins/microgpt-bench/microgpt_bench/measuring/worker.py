@@ -62,16 +62,17 @@ class Worker:
         return {"versions": versions(), "least_turns": self.work.least_turns, **self.work.facts()}
 
     def run(self, n: int) -> dict[str, Any]:
-        """Do the work `n` times, and once more alone; some kinds of it also say how long each of their parts took."""
-        parts, times = None, list[float]()
-        for turns in pieces(n, self.work.pieces):
-            start = perf_counter_ns()
-            parts = self.work.run(turns)
-            times.append((perf_counter_ns() - start) / turns)
+        """Do the work `n` times, and once alone; some kinds of it also say how long each of their parts took."""
+        timed = [self.timed(turns) for turns in pieces(n, self.work.pieces)]
+        one, _ = timed[0] if n == 1 else self.timed(1)
+        _, parts = timed[-1]
+        return {"ns": n * median(ns for ns, _ in timed), "one": one, "parts": parts or {}, "yardstick": yardstick()}
+
+    def timed(self, n: int) -> tuple[float, dict[str, float] | None]:
+        """The nanoseconds of one of `n` turns, and what the work says of its parts."""
         start = perf_counter_ns()
-        self.work.run(1)
-        one = perf_counter_ns() - start
-        return {"ns": n * median(times), "one": one, "parts": parts or {}, "yardstick": yardstick()}
+        parts = self.work.run(n)
+        return (perf_counter_ns() - start) / n, parts
 
     def ask(self, what: str, **settings: Any) -> dict[str, Any]:
         """Anything else that this kind of work can say of itself."""

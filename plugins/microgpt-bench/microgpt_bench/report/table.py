@@ -71,7 +71,7 @@ def op_rows(results: Sequence[Result]) -> Iterable[list[str]]:
     for found in results:
         if found.op:
             step = next(one for one in results if not one.op and (one.model, label(one)) == (found.model, label(found)))
-            share = f"{found.median_ms / step.median_ms:.1%}" if step.median_ms else "" if step.median_ms else ""
+            share = f"{found.median_ms / step.median_ms:.1%}" if step.median_ms else ""
             yield [found.model, label(found), found.op, number(found.median_ms), spread(found), share]
 
 
