@@ -1,7 +1,7 @@
 """`microgpt evaluate`: measure a trained model on text that it hasn't seen."""
 
 import json
-from math import exp, log
+from math import log
 from typing import TextIO
 
 import click
@@ -9,6 +9,7 @@ import click
 from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import DataError
+from microgpt_core.inference.evaluation import with_perplexity
 from microgpt_core.pipeline import trained
 from microgpt_core.plugins.selection import Plugins
 
@@ -37,7 +38,7 @@ def command(model: str, text: TextIO | None, document: str, plugins: Plugins, as
     """
     if text is None:
         language_model, loss = trained.held_out(model, plugins)
-        values = {"loss": loss, "perplexity": exp(loss)}
+        values = with_perplexity(loss)
     else:
         language_model = trained.load(model, plugins)
         values = language_model.evaluate(read_documents(text, document, language_model.tokenizer))

@@ -56,7 +56,7 @@ class Interactive:
         given, _, value = line[1:].partition(" ")
         found = [name for name in COMMANDS if name.replace("_", "").startswith(given.replace("_", ""))]
         if len(found) != 1:
-            raise UnknownNameError("command", f"/{given}", [f"/{name}" for name in COMMANDS])
+            raise UnknownNameError("command", f"/{given}", [f"/{name}" for name in found or COMMANDS])
         name = found[0]
         if name in KINDS:
             self.change(name, value.strip())

@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.cli.progress import ConsoleReporter, duration
 from microgpt_core.cli.sparkline import sparkline
 from microgpt_core.cli.table import print_table
+from microgpt_core.components import exp
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import find_run
 from microgpt_core.pipeline.reproduce import reproduce

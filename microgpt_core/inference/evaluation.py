@@ -23,7 +23,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Let the model predict every token of these documents.
 
-    * `loss`: nats per token, over all tokens, so that a long document weighs more; `perplexity` is e^loss.
+    * `loss`: nats per token, over all tokens, so that a long document weighs more; `perplexity` is e^loss, and left out
+      where no float is so large.
     * `document_loss`: the mean over the documents of each one's nats per token; `document_perplexity` likewise.
     * `bits_per_character`, `bits_per_byte`: the loss of all tokens in bits, over the characters (Unicode code
       points) of the documents and over their bytes in UTF-8: models of any vocabulary can be compared by it.
@@ -43,16 +44,24 @@ def evaluate(
         sum(measure.evaluation(*measure.inputs(window, 1.0)).item() for window in windows(document, model.block_size))
         for document in documents
     ]
-    if not isfinite(total := sum(nats)):
-        raise NonFiniteError("the loss isn't a finite number: damaged weights?")
-    n_tokens = [len(document) - 1 for document in documents]
-    loss, document_loss = total / sum(n_tokens), sum(map(truediv, nats, n_tokens)) / len(nats)
+    total, n_tokens = sum(nats), [len(document) - 1 for document in documents]
     return {
-        "loss": loss, "perplexity": exp(loss),
-        "document_loss": document_loss, "document_perplexity": exp(document_loss),
+        **with_perplexity(total / sum(n_tokens)),
+        **with_perplexity(sum(map(truediv, nats, n_tokens)) / len(nats), "document_"),
         "bits_per_character": total / log(2) / characters, "bits_per_byte": total / log(2) / n_bytes,
         "documents": len(documents), "tokens": sum(n_tokens), "characters": characters, "bytes": n_bytes,
     }  # fmt: skip
+
+
+def with_perplexity(loss: float, of: str = "") -> dict[str, float]:
+    """A loss in nats per token, and e^loss where a float holds it: JSON has no infinity.
+
+    The latter says among how many tokens, all equally likely, the model might as well choose. Raises NonFiniteError
+    for a loss that is no finite number.
+    """
+    if not isfinite(loss):
+        raise NonFiniteError("the loss isn't a finite number: damaged weights?")
+    return {f"{of}{name}": x for name, x in (("loss", loss), ("perplexity", exp(loss))) if isfinite(x)}
 
 
 def windows(ids: Ids, block_size: int) -> Iterator[Batch]:

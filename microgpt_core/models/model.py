@@ -95,6 +95,8 @@ class Model(Part):
         for pattern in patterns:
             matching = [p for p in self.parameters() if any(fnmatchcase(name, pattern) for name in paths(p.name))]
             if not matching:
+                if shared := [p.name for n, part in self.parts() if fnmatchcase(n, pattern) for p in part.parameters()]:
+                    raise ConfigurationError(f"{pattern} has no parameter of its own: it shares {', '.join(shared)}")
                 known = ", ".join(name for name, part in self.parts() if name in every)
                 found = f"{pattern!r}{nearest(pattern, every)}"
                 raise ConfigurationError(f"unknown part of the model {found}; known: {known}, and what is in them")

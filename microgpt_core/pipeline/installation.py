@@ -18,8 +18,9 @@ import microgpt_core
 from microgpt_core.hookspecs import API
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.requirement import REQUIREMENT, numbers
-from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.cpu import caches, cores, cpu
 from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units
+from microgpt_core.pipeline.runs.peak import kept_peaks
 from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES
 from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.loader import load
@@ -37,7 +38,6 @@ def diagnose() -> dict[str, Any]:
         registry = load(builtin, strict=False, read=probe)
     to_fix += [*missing(), *unwritable()]
     name, features = cpu()
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     free = available_memory()
     texts = [entry for entry in catalogue() if cached(entry)]
     found = {
@@ -45,7 +45,9 @@ def diagnose() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}",
         "platform": platform.platform(),
         "dependencies": ", ".join(f"{name} {version_of(name)}" for name in DEPENDENCIES),
-        "cpu": f"{name}, {cores} cores to use; {' '.join(features) or 'features unknown'}",
+        "cpu": f"{name}, {cores()} cores to use; {' '.join(features) or 'features unknown'}",
+        "caches": ", ".join(f"L{cache.level} {cache.nbytes >> 10:,} KiB" for cache in caches()) or "unknown",
+        "peak": "; ".join(said_peaks()) or "unknown; microgpt roofline measures it",
         "memory": "unknown" if free is None else f"{in_units(free)} free",
         "disk": f"{in_units(available_disk(Path.cwd()))} free in {Path.cwd()}",
         "cache": f"{cache_folder()}, {', '.join(texts) or 'empty'}",
@@ -67,6 +69,13 @@ def warnings_heard() -> Iterator[list[str]]:
         yield heard
     finally:
         logger.removeHandler(handler)
+
+
+def said_peaks() -> Iterator[str]:
+    """What this machine was measured to reach."""
+    for threads, peaks in sorted(kept_peaks().items()):
+        rates = ", ".join(f"{name} {in_units(int(peak), 'FLOP/s')}" for name, peak in peaks.items())
+        yield f"{rates} on {threads} core{'s' if threads > 1 else ''}"
 
 
 def missing() -> Iterator[str]:

@@ -36,7 +36,7 @@ class BatchLoss:
         self.segments = segments(model, recompute)
         self.training = Captured(self.step, kernels, watch, quiet=True, recompute=self.segments)
         self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
-        self.flops = 0  # of the last window that was trained on
+        self.flops = self.recomputed = 0  # of the last window that was trained on; those that `recompute` added
         self.watched: dict[str, Buffer] = {}  # in its last batch, until the next replay
 
     def inputs(self, batch: Batch, scale: float) -> tuple[Tensor, ...]:
@@ -70,10 +70,11 @@ class BatchLoss:
 
     def train(self, window: Sequence[Batch], step: int = 0) -> float:
         """The mean loss over the targets of a step's batches, whose gradients add up to its gradient."""
-        total, self.flops = 0.0, 0
+        total, self.flops, self.recomputed = 0.0, 0, 0
         for inputs in self.window_inputs(window, step):
             total += self.training(*inputs).item()
             self.flops += self.training.plan.flops
+            self.recomputed += self.training.plan.recomputed_flops
             if self.training.watch:
                 self.watched = self.training.replay_for(*inputs).watched()
         return total

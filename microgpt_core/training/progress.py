@@ -23,6 +23,8 @@ class Step:
     seconds_left: float = 0.0
     step_tokens: int = 0
     flops: int = 0
+    recomputed: int = 0  # of these, what a plan with more memory would do without
+    peak: float | None = None  # FLOP/s of this machine, where they are known
 
     def metrics(self) -> dict[str, Any]:
         """The same at every run of the same configuration. What isn't finite, JSON doesn't know."""
@@ -45,11 +47,20 @@ class Step:
         """0 where the clock saw no time pass, as in a step that a checkpoint was made in the middle of."""
         return self.step_tokens / self.seconds if self.seconds else 0.0
 
+    @property
+    def mfu(self) -> float | None:
+        """Model FLOPs utilisation: which share of the peak the step reached, without what it computed twice to save
+        memory (Chowdhery et al., PaLM, 2022, appendix B). None where the peak isn't known.
+        """
+        return (self.flops - self.recomputed) / self.seconds / self.peak if self.peak and self.seconds else None
+
     def timings(self) -> dict[str, Any]:
+        """Never the same. `mfu` is there where the machine's peak is known."""
         return {
             "step": self.step, "step_ms": round(self.seconds * 1e3, 3),
             "tokens_per_s": round(self.tokens_per_second, 1),
             "gflops_per_s": round(self.flops / self.seconds / 1e9, 6),
+            **({} if self.mfu is None else {"mfu": round(self.mfu, 7)}),
         }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ class Trainer:
     `on_step` is called after every step. `saved` (the run's random state, say) goes into each checkpoint,
     `about` (versions, the run's name) into each model's config. `analyzers`, by name, look on, and `callbacks` may end
     it; `origins` says where both come from. Where `interrupted` says so, training ends after the step that is being
-    made, with a checkpoint of it.
+    made, with a checkpoint of it. `peak` is what the machine could do, in FLOP/s, for a step's `mfu`.
 
     Raises NonFiniteError, naming the first tensor that isn't finite: a step whose loss or gradients aren't
     changes no weight, and no checkpoint ever holds infinity or NaN.
@@ -81,10 +81,12 @@ class Trainer:
         callbacks: Mapping[str, Callback] | None = None,
         origins: Mapping[str, str] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
+        peak: float | None = None,
     ) -> None:
         self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about, self.interrupted = on_step, saved or {}, about or {}, interrupted
+        self.peak = peak
         self.observers = Observers(analyzers or {}, callbacks or {}, origins)
         self.loss = BatchLoss(
             model,
@@ -204,6 +206,8 @@ class Trainer:
             seconds_left=budget.seconds_left(self.at.step),
             step_tokens=step_tokens,
             flops=self.loss.flops + self.update.plan.plan.flops,
+            recomputed=self.loss.recomputed,
+            peak=self.peak,
         )
 
     def survives(self, loss: float, window: Sequence[Batch]) -> bool:

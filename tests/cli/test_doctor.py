@@ -11,7 +11,8 @@ from microgpt_core import __version__
 from microgpt_core.cli.main import main
 from microgpt_core.pipeline import installation
 from microgpt_core.pipeline.installation import missing, private
-from microgpt_core.pipeline.runs import cpu
+from microgpt_core.pipeline.runs.cpu import Cache, described
+from microgpt_core.pipeline.runs.peak import peaks_file
 
 GOOD = "from microgpt_core.hookspecs import hookimpl\n@hookimpl\ndef microgpt_datasets(): return {'chat': 'a:B'}\n"
 CANARY = "c4n4ry-51n65"
@@ -35,9 +36,10 @@ def doctor(*args: str, code: int = 0) -> str:
 def test_all_is_well(install) -> None:
     install("good", GOOD)
     lines = doctor().splitlines()
-    facts = {line.split()[0]: line[13:].strip() for line in lines[:9]}
+    facts = {line.split()[0]: line[13:].strip() for line in lines[:11]}
     assert set(facts) == {
-        "microgpt-core", "python", "platform", "dependencies", "cpu", "memory", "disk", "cache", "variables",
+        "microgpt-core", "python", "platform", "dependencies", "cpu", "caches", "peak", "memory", "disk", "cache",
+        "variables",
     }  # fmt: skip
     assert facts["microgpt-core"].startswith(f"{__version__}, plugin API 1, in ")
     assert "pluggy " in facts["dependencies"]
@@ -74,6 +76,20 @@ def test_no_secret_no_value_and_no_home(install, tmp_path: Path) -> None:
     assert private([CANARY, {"x": f"{tmp_path}er"}, 3]) == ["$HUB_API_KEY", {"x": f"{tmp_path}er"}, 3]
 
 
+def test_the_machine_as_it_was_measured_or_honestly_unknown(install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "caches", lambda: [Cache(1, 48 << 10), Cache(3, 32 << 20, 8)])
+    assert "caches        L1 48 KiB, L3 32,768 KiB\npeak          unknown; microgpt roofline measures it" in doctor()
+    monkeypatch.setattr(installation, "caches", lambda: [])
+    monkeypatch.setattr(installation, "cpu", lambda: ("a-processor", []))
+    peaks_file().parent.mkdir()
+    kept = {described(): {"8": {"float32": 1234.0}, "1": {"float32": 205.0, "float64": 102.5}}}
+    peaks_file().write_text(json.dumps(kept), encoding="utf-8")
+    assert (
+        "cores to use; features unknown\ncaches        unknown\n"
+        "peak          float32 205.0 GFLOP/s, float64 102.5 GFLOP/s on 1 core; float32 1.2 TFLOP/s on 8 cores\n"
+    ) in doctor()
+
+
 def test_a_cache_that_cannot_be_written(install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation.os, "access", lambda path, mode: False)
     assert "- the cache ~" in doctor(code=1)
@@ -90,37 +106,3 @@ def test_a_missing_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
         'nothing-like-it>=1 is needed, found none: microgpt plugins install "nothing-like-it>=1"',
         "no-version is needed, found none: microgpt plugins install no-version",
     ]
-
-
-CPUINFO = """processor\t: 0
-model name\t: A Fast One @ 3 GHz
-flags\t\t: fpu avx avx2 fma amx_tile
-
-processor\t: 1
-model name\t: A Fast One @ 3 GHz
-flags\t\t: fpu avx avx2 fma amx_tile
-"""
-SYSCTL = (
-    "machdep.cpu.brand_string: Apple M9\nhw.optional.neon: 1\nhw.optional.arm.FEAT_BF16: 1\nhw.optional.avx2_0: 0\n"
-)
-MACHINES = {
-    "linux": (CPUINFO, "", ("A Fast One @ 3 GHz", ["avx", "avx2", "fma", "amx_tile"])),
-    "linux on Arm": ("processor\t: 0\nFeatures\t: fp asimd sve\n", "", ("a-machine", ["asimd", "sve"])),
-    "darwin": (None, SYSCTL, ("Apple M9", ["feat_bf16", "neon"])),
-    "win32": (None, "", ("a-processor", [])),
-}
-
-
-@pytest.mark.parametrize("system", MACHINES)
-def test_what_the_processor_can_do(system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cpuinfo, told, expected = MACHINES[system]
-    file = tmp_path / "cpuinfo"
-    if cpuinfo:
-        file.write_text(cpuinfo, encoding="utf-8")
-    monkeypatch.setattr(cpu, "CPUINFO", file)
-    monkeypatch.setattr(cpu.sys, "platform", system.split()[0])
-    monkeypatch.setattr(cpu.platform, "machine", lambda: "a-machine")
-    monkeypatch.setattr(cpu.platform, "processor", lambda: "a-processor")
-    answer = type("Answer", (), {"stdout": told})
-    monkeypatch.setattr(cpu.subprocess, "run", lambda *args, **options: answer)
-    assert cpu.cpu() == expected

@@ -109,7 +109,8 @@ def test_a_seed_begins_the_same_series_again(model: LanguageModel, capsys: pytes
     ("line", "message"),
     [
         ("/tempreature 1", "unknown command '/tempreature' (did you mean '/temperature'?); known: /help, /max_new"),
-        ("/top 3", "unknown command '/top' (did you mean '/top_"),  # it could be two
+        ("/top 3", "unknown command '/top' (did you mean '/top_p'?); known: /top_k, /top_p"),  # it could be either
+        ("/s", "unknown command '/s'; known: /seed, /settings"),
         ("/", "unknown command '/'; known: /help"),
         ("/temperature hot", "/temperature: found 'hot', allowed: a number"),
         ("/temperature none", "/temperature: found 'none', allowed: a number"),
@@ -203,7 +204,10 @@ def test_what_makes_no_sense_with_it_is_refused(folder: str, args: list[str]) ->
     assert "--interactive reads its prompts line by line" in result.stderr
 
 
-SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+SPAWN = """import os, pty, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it, and so would its children
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of this kind is Unix's")

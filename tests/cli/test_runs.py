@@ -3,6 +3,7 @@
 import json
 import pstats
 import shutil
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -276,6 +277,15 @@ STEP = Step(
 
 def test_a_step_in_a_line() -> None:
     assert describe(STEP) == "step   5/100  loss 2.500             100 tokens/s  47 s left"
+
+
+@pytest.mark.parametrize(
+    ("peak", "recomputed", "shown"), [(160.0, 0, "12.5%"), (200.0, 4, "6%"), (2e5, 0, "0.01%"), (20.0, 0, "100%")]
+)
+def test_where_the_peak_is_known_a_step_says_its_share(peak: float, recomputed: int, shown: str) -> None:
+    step = replace(STEP, peak=peak, recomputed=recomputed)  # of 20 FLOP/s
+    assert f"  100 tokens/s, {shown} MFU  47 s left" in describe(step)
+    assert replace(step, seconds=0.0).mfu is None
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(12.4, "12 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")])

@@ -1,12 +1,15 @@
 """Evaluation: every token of every document is predicted once, and the figures are what the logits say."""
 
+import json
+from array import array
 from math import exp, fsum, log
 from statistics import fmean
 
 import pytest
 
+from microgpt_core.components import flat
 from microgpt_core.errors import DataError, NonFiniteError
-from microgpt_core.inference.evaluation import windows
+from microgpt_core.inference.evaluation import windows, with_perplexity
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.inference.sampling import log_probability
 from microgpt_core.text.batches import IGNORED
@@ -129,6 +132,19 @@ def test_without_bos_a_document_of_one_token_predicts_nothing(make_model) -> Non
     model = LanguageModel(make_model(vocab_size=5), Char(add_bos=False).train(["abcde"]))
     with pytest.raises(DataError, match=r"document 1 has 1 token\(s\); at least 2 are needed"):
         model.evaluate(["ab", "c"])
+
+
+def test_a_loss_beyond_any_perplexity_is_still_told(language_model: LanguageModel) -> None:
+    """e^1000 is no float and infinity no JSON; 700 is the control."""
+    assert with_perplexity(700.0) == {"loss": 700.0, "perplexity": exp(700.0)}
+    assert with_perplexity(1000.0, "document_") == {"document_loss": 1000.0}
+    flat(language_model.model.lm_head.weight.data)[:] = array(
+        "f", [1e6 * x for x in flat(language_model.model.lm_head.weight.data)]
+    )
+    found = language_model.evaluate(["abc", "deadbee"])
+    assert found["loss"] > 1000
+    assert "perplexity" not in found
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_damaged_weights_are_named(language_model: LanguageModel) -> None:

@@ -175,6 +175,19 @@ def test_a_few_plans_serve_every_prompt(make_model) -> None:
     assert session._plan.captures == 7  # 1, 2, 4, ... 64
 
 
+def test_a_new_token_costs_the_same_wherever_it_stands(make_model) -> None:
+    """One plan reads it, at the first place and the last; without a cache the whole text is read again."""
+    flops: dict[type, list[int]] = {}
+    for cls in (GPT, Uncached):
+        session = Session(make_model(block_size=32, cls=cls))
+        for i in range(32):
+            session.read([[i % 6]])
+            flops.setdefault(cls, []).append(session._plan.plan.flops)
+        assert session._plan.captures == (1 if cls is GPT else 6)
+    assert len(set(flops[GPT])) == 1
+    assert flops[Uncached][31] > 20 * flops[GPT][31]
+
+
 def test_all_plans_share_a_region_and_all_sessions_the_parameters(make_model, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of a second session is its caches and its largest plan's region, nothing else."""
     model, taken, take = make_model(n_layer=2, block_size=32), [], Region._map

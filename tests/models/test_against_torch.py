@@ -2,13 +2,14 @@
 
 import importlib.util
 import random
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 from microgpt_core import ops
-from microgpt_core.components import write
+from microgpt_core.components import philox, write
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.models.gpt import GPT
 from microgpt_core.models.presets import PRESETS
@@ -31,6 +32,7 @@ SIZES = {
 }
 MEMBER = GPT(vocab_size=11, block_size=12, n_layer=2, n_head=4, n_embd=16, mlp_ratio=2)  # of the family
 STD = 0.3  # so large that no part of the model is nearly linear
+SEED, STEP = 7, 3  # of dropout
 
 
 def ids(*lengths: int, vocab_size: int) -> list[list[int]]:
@@ -76,11 +78,19 @@ def twin(model: GPT) -> "dict[str, torch.Tensor]":
     return {p.name: as_torch(p.data).requires_grad_() for p in model.parameters()}
 
 
+@cache
+def kept(p: float, shape: tuple[int, ...], place: int) -> "torch.Tensor":
+    """What dropout multiplies by, as `ops.dropout` promises it: word i % 4 of the block that counts (i // 4, row)."""
+    size = shape[1] * shape[2]
+    words = [philox((i // 4, row, place, 0), (SEED, STEP))[i % 4] for row in range(shape[0]) for i in range(size)]
+    return torch.tensor([(w >= round(p * 2**32)) / (1 - p) for w in words], dtype=torch.float64).reshape(shape)
+
+
 def torch_loss(model: GPT, weights: "dict[str, torch.Tensor]", batch: Batch, smoothing: float) -> "torch.Tensor":
     tokens, targets, positions = (
         torch.tensor(list(x)).reshape(batch.shape) for x in (batch.tokens, batch.targets, batch.positions)
     )
-    z = oracle.Twin(model.config(), weights).logits(tokens, positions)
+    z = oracle.Twin(model.config(), weights, kept).logits(tokens, positions)
     return z, oracle.mean_loss(z, targets, smoothing)
 
 
@@ -95,14 +105,15 @@ def row_error(found: "torch.Tensor", expected: "torch.Tensor") -> float:
 
 
 def check(model: GPT, batch: Batch, smoothing: float, error, limit: float) -> None:
-    loss = BatchLoss(model, smoothing)
-    inputs = loss.inputs(batch, 1.0 / batch.n_targets)
+    loss = BatchLoss(model, smoothing, seed=SEED)
+    (inputs,) = loss.window_inputs([batch], STEP)
+    tokens, _, positions, _, *noise = inputs
     weights = twin(model)
     z, expected_loss = torch_loss(model, weights, batch, smoothing)
     expected_loss.backward()
     found = loss.training(*inputs).item()
     assert abs(found - expected_loss.item()) <= limit * max(1.0, abs(found))
-    logits = model(inputs[0], inputs[2])
+    logits = model(tokens, positions, None, *noise)
     assert error(as_torch(logits.data), z.detach()) <= limit, "logits"
     for p in model.parameters():
         assert error(as_torch(p.grad.data), weights[p.name].grad) <= limit, p.name
@@ -180,9 +191,10 @@ def member_id(fields: dict[str, object]) -> str:
     return "-".join(str(value) for value in fields.values())
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
 @pytest.mark.parametrize("fields", MEMBERS, ids=member_id)
-def test_the_family_agrees_to_1e_10(fields: dict[str, object]) -> None:
-    model = lively(MEMBER, "float64", **fields)
+def test_the_family_agrees_to_1e_10(fields: dict[str, object], dropout: float) -> None:
+    model = lively(MEMBER, "float64", dropout=dropout, **fields)
     for batch in ("padded rows, ignored targets", "packed documents"):
         check(model, make_batch(batch, model.vocab_size), 0.0, absolute_error, 1e-10)
         ops.zero(model.gradients)
@@ -201,10 +213,11 @@ def test_presets_made_small_agree_to_1e_10(preset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mistake", [{"norm_eps": 0.02}, {"window": 4}, {"rope_theta": 60.0}, {"activation": "gelu_tanh"}]
+    "mistake", [{"norm_eps": 0.02}, {"window": 4}, {"rope_theta": 60.0}, {"activation": "gelu_tanh"}, {"dropout": 0.0}]
 )
 def test_the_family_s_comparison_sees_a_wrong_field(mistake: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"norm_eps": 0.01, "window": 5, "position": "rope", "rope_theta": 50.0, "activation": "gelu"}
+    fields |= {"dropout": 0.25}
     model = lively(MEMBER, "float64", **fields)
     theirs = model.config() | mistake
     monkeypatch.setattr(model, "config", lambda: theirs)

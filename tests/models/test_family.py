@@ -80,6 +80,34 @@ def test_every_preset_is_counted_above() -> None:
     assert {name for name, _ in mark.args[1]} == set(PRESETS)
 
 
+@pytest.mark.parametrize(
+    ("preset", "shape"),
+    [
+        ("gpt2", (50257, 1024, 12, 12, 12, 768, 3072)),
+        ("gpt2-small", (50257, 1024, 12, 12, 12, 768, 3072)),
+        ("gpt2-medium", (50257, 1024, 24, 16, 16, 1024, 4096)),
+        ("gpt2-large", (50257, 1024, 36, 20, 20, 1280, 5120)),
+        ("gpt2-xl", (50257, 1024, 48, 25, 25, 1600, 6400)),
+        ("smollm2-135m", (49152, 8192, 30, 9, 3, 576, 1536)),
+        ("tinyllama-1.1b", (32000, 2048, 22, 32, 4, 2048, 5632)),
+    ],
+)
+def test_presets_have_the_published_shapes(preset: str, shape: tuple[int, ...]) -> None:
+    """Vocabulary, positions, layers, heads, heads of k and v, width, the MLP's; and what no count shows."""
+    model = GPT(vocab_size=PRESETS[preset].vocab_size, **PRESETS[preset].fields)
+    attention = model.block[0].attention
+    heads = (attention.n_head, attention.n_kv_head)
+    assert (model.vocab_size, model.block_size, len(model.block), *heads, model.n_embd, model.hidden_width) == shape
+    norm, fields = model.make_norm(), (model.position, model.activation, model.norm, model.norm_final, model.bias)
+    assert norm.settings.get("eps", norm.op.signature.attributes["eps"]) == 1e-5
+    if preset.startswith("gpt2"):
+        assert fields == ("learned", "gelu_tanh", "layernorm", True, True)
+    else:
+        assert fields == ("rope", "swiglu", "rmsnorm", True, False)
+        assert model.rope_theta == (1e5 if preset == "smollm2-135m" else 1e4)
+    assert model.tie_weights == (preset != "tinyllama-1.1b")
+
+
 def test_a_tied_head_is_one_parameter_with_one_name() -> None:
     model = made(tie_weights=True)
     model.allocate()

@@ -3,11 +3,14 @@
 It shares nothing with the engine but the names of the fields and of the parameters. PyTorch differentiates it.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+Kept: TypeAlias = Callable[[float, tuple[int, ...], int], Tensor]  # by p, shape and place: what dropout multiplies by
 
 ACTIVATIONS = {
     "relu": functional.relu,
@@ -49,8 +52,13 @@ def waves(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 class Twin:
     """Logits from a model's fields and its weights by name."""
 
-    def __init__(self, fields: dict[str, Any], weights: dict[str, Tensor]) -> None:
-        self.fields, self.weights = fields, weights
+    def __init__(self, fields: dict[str, Any], weights: dict[str, Tensor], kept: Kept) -> None:
+        self.fields, self.weights, self.kept = fields, weights, kept
+
+    def dropped(self, x: Tensor, place: int) -> Tensor:
+        """x with dropout. Places are numbered as a token meets them: the embedding, then two in each block."""
+        p = self.fields["dropout"]
+        return x * self.kept(p, x.shape, place) if p else x
 
     def linear(self, name: str, x: Tensor) -> Tensor:
         y = x @ self.weights[f"{name}.weight"].T
@@ -86,15 +94,18 @@ class Twin:
             hidden = ACTIVATIONS[self.fields["activation"]](hidden)
         return self.linear(f"{name}.fc2", hidden)
 
-    def block(self, name: str, x: Tensor, positions: Tensor) -> Tensor:
+    def block(self, layer: int, x: Tensor, positions: Tensor) -> Tensor:
+        name = f"block.{layer}"
+
         def before(part: str, x: Tensor) -> Tensor:
             return self.norm(f"{name}.{part}_norm", x) if self.fields["norm_placement"] == "pre" else x
 
         def after(part: str, x: Tensor) -> Tensor:
             return self.norm(f"{name}.{part}_norm", x) if self.fields["norm_placement"] == "post" else x
 
-        x = after("attention", x + self.mixed(f"{name}.attention", before("attention", x), positions))
-        return after("mlp", x + self.mlp(f"{name}.mlp", before("mlp", x)))
+        mixed = self.mixed(f"{name}.attention", before("attention", x), positions)
+        x = after("attention", x + self.dropped(mixed, 2 * layer + 1))
+        return after("mlp", x + self.dropped(self.mlp(f"{name}.mlp", before("mlp", x)), 2 * layer + 2))
 
     def logits(self, tokens: Tensor, positions: Tensor) -> Tensor:
         table = self.weights["wte.weight"]
@@ -103,10 +114,11 @@ class Twin:
             x = x + self.weights["wpe.weight"][positions]
         elif self.fields["position"] == "sinusoidal":
             x = x + waves(positions, x.shape[-1], x.dtype)
+        x = self.dropped(x, 0)
         if self.fields["norm_embedding"]:
             x = self.norm("embedding_norm", x)
         for layer in range(self.fields["n_layer"]):
-            x = self.block(f"block.{layer}", x, positions)
+            x = self.block(layer, x, positions)
         if self.fields["norm_final"]:
             x = self.norm("final_norm", x)
         return x @ (table if self.fields["tie_weights"] else self.weights["lm_head.weight"]).T

@@ -2,15 +2,18 @@
 
 import math
 import tracemalloc
+from collections.abc import Callable
+from importlib import import_module
 from random import Random
 from typing import Any
 
 import pytest
 
 from microgpt_core import ops
+from microgpt_core.components import flat
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.errors import DataError
-from microgpt_core.ops.attention import TILE
+from microgpt_core.ops.attention import TILE, tile_pairs
 
 
 def drawn(rng: Random, *shape: int, grad: bool = False) -> Tensor:
@@ -56,18 +59,57 @@ def test_tiles_equal_the_textbook(length: int) -> None:
     assert [x for row in found for x in row] == pytest.approx([x for row in expected for x in row], abs=1e-12)
 
 
+def standard(q: Tensor, k: Tensor, v: Tensor, window: int | None = None) -> Tensor:
+    """One head by other ops: a table of all scores, those out of sight at -infinity, softmax, a product. No batch."""
+    places, seen = range(q.shape[0]), window or q.shape[0]
+    sight = [[0.0 if t - seen < s <= t else -math.inf for s in places] for t in places]
+    scores = ops.linear(q, k) * q.shape[1] ** -0.5 + tensor(sight, "float64")
+    return ops.matmul(ops.softmax(scores), v)
+
+
+def tiled(q: Tensor, k: Tensor, v: Tensor, window: int | None = None) -> Tensor:
+    return ops.attention(q, k, v, n_head=1, window=window)
+
+
+def gradients(attend: Callable[..., Tensor], numbers: list[Any], window: int | None = None) -> list[float]:
+    """Of q, k and v along the sum of squares of what comes out, all in a row."""
+    given = [tensor(x, "float64", requires_grad=True) for x in numbers]
+    out = attend(*given, window=window)
+    ops.sum(out * out).backward()
+    return [x for t in given for x in flat(t.grad.data)]
+
+
+@pytest.mark.parametrize(("length", "window"), [(TILE + 1, None), (LONG, None), (LONG, TILE + 7), (512, None)])
+def test_tiles_have_the_gradients_of_the_standard_way(length: int, window: int | None) -> None:
+    rows = [drawn(Random(length + i), length, 2).tolist() for i in range(3)]
+    expected = gradients(standard, rows, window)
+    found = gradients(tiled, [[x] for x in rows], window)
+    assert found == pytest.approx(expected, abs=1e-9)
+    if window is None:
+        assert gradients(tiled, [[x] for x in rows], length) == found  # a window that sees all changes no bit
+
+
+def test_a_pair_of_tiles_that_is_left_out_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [drawn(Random(i), TILE + 1, 2).tolist() for i in range(3)]
+    expected = gradients(tiled, [[x] for x in rows])
+    module = import_module("microgpt_core.ops.attention")  # as an attribute of the package, it is the op
+    monkeypatch.setattr(module, "tile_pairs", lambda *given: list(tile_pairs(*given))[:-1])
+    assert gradients(tiled, [[x] for x in rows]) != pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.slow
 def test_memory_grows_with_the_length_not_with_its_square() -> None:
-    """What a backward pass needs beside its arguments, at 512 tokens and at twice as many."""
-    rng, peaks = Random(5), []
-    for length in (512, 1024):
-        q, k, v = (drawn(rng, 1, length, 1, grad=True) for _ in range(3))
-        loss = ops.sum(ops.attention(q, k, v, n_head=1, window=TILE))
-        tracemalloc.start()
-        loss.backward()
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 2.2 * peaks[0]
+    """What a backward pass needs beside its arguments, at 128 tokens and at twice as many. The control has a table."""
+    for attend, window, few, many in ((tiled, None, 0.0, 2.2), (tiled, TILE, 0.0, 2.2), (standard, None, 3.0, 5.0)):
+        peaks = []
+        for length in (128, 256):
+            shape = (length, 1) if attend is standard else (1, length, 1)
+            loss = ops.sum(attend(*(drawn(Random(i), *shape, grad=True) for i in range(3)), window=window))
+            tracemalloc.start()
+            loss.backward()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert few * peaks[0] <= peaks[1] <= many * peaks[0], (attend, window)
 
 
 @pytest.mark.parametrize("n_kv_head", [1, 2])

@@ -156,6 +156,10 @@ def test_a_path_is_relative_to_the_file(base: Path) -> None:
             {"freeze": ["wte", "wtf"]},
             r"unknown part of the model 'wtf' \(did you mean 'wte'\?\); known: wte, wpe, lm_head, block.0, block.1, ",
         ),
+        (
+            {"freeze": ["wte", "lm_*"], "init_from": None, "tokenizer": "char", "model": {"tie_weights": True}},
+            r"freeze\[1\]: lm_\* has no parameter of its own: it shares wte\.weight",
+        ),
         ({"freeze": ["*"]}, r"freeze\[0\]: \* leaves no parameter to train"),
         ({"freeze": "wte"}, "expected a list, found 'wte'"),
         (

@@ -18,7 +18,7 @@ from microgpt_core import __version__
 from microgpt_core.pipeline.reading.settings import to_dict
 from microgpt_core.pipeline.runs.archive import given, read_environment, read_settings, same_minor
 from microgpt_core.pipeline.runs.code import code_digests, used_packs
-from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.cpu import described
 from microgpt_core.pipeline.runs.differences import differing, said
 from microgpt_core.pipeline.runs.ledger import start_digest
 from microgpt_core.pipeline.runs.run import Run
@@ -35,7 +35,6 @@ REQUIRED = re.compile(r"[\w.-]+")
 def environment(run: Run) -> dict[str, Any]:
     """What a run's numbers depend on besides its settings. Call it when the run's stages have their keys."""
     packs = [pack for pack in run.registry.packs if pack.state == "ok"]
-    name, features = cpu()
     return {
         "schema": SCHEMA,
         CORE_DISTRIBUTION: __version__,
@@ -43,7 +42,7 @@ def environment(run: Run) -> dict[str, Any]:
         "implementation": sys.implementation.name,
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cpu": f"{name}; {' '.join(features)}",
+        "cpu": described(),
         "packs": {pack.name: pack.label for pack in packs},
         "dependencies": {name: version_of(name) for name in (*DEPENDENCIES, *required(used_packs(run)))},
         "backends": [backend.name for backend in run.kernels.backends],

@@ -1,14 +1,16 @@
 """The core's stages: train, evaluate, generate, export. Each is a function of the run."""
 
 import json
-from math import exp, log
+from math import inf, log
 from typing import Any
 
+from microgpt_core.inference.evaluation import with_perplexity
 from microgpt_core.inference.sampling import sample_rng
 from microgpt_core.pipeline.reading.settings import Component
 from microgpt_core.pipeline.runs.backends import update_op
 from microgpt_core.pipeline.runs.formats import write_all
 from microgpt_core.pipeline.runs.machine import in_units
+from microgpt_core.pipeline.runs.peak import peak_flops
 from microgpt_core.pipeline.runs.run import ANALYSIS, Run
 from microgpt_core.pipeline.runs.run_folder import write
 from microgpt_core.pipeline.stage import stage
@@ -39,6 +41,7 @@ def train(run: Run) -> dict[str, Any]:
         interrupted=lambda: bool(run.signals.received),
         callbacks={callback.name: callback.build() for callback in run.pipeline.callbacks},
         origins={x.name: origin(run.registry, x) for x in (*run.pipeline.analyzers, *run.pipeline.callbacks)},
+        peak=peak_flops(model.precision),
     )
     describe(run, trainer)
     if run.saved is not None:
@@ -92,9 +95,9 @@ def describe(run: Run, trainer: Trainer) -> None:
 def evaluate(run: Run) -> dict[str, float]:
     """The loss on the validation text (there is some: `api.check`), into `evaluation.json`."""
     loss = BatchLoss(run.network, kernels=run.kernels).evaluate(run.validation)
-    found = {"loss": loss, "perplexity": exp(loss), "guessing": log(run.tokenizer.vocab_size)}
+    found = with_perplexity(loss) | {"guessing": log(run.tokenizer.vocab_size)}
     write(run.folder / "evaluation.json", json.dumps(found, indent=2) + "\n")
-    run.reporter.headline(f"validation loss {loss:.4f}, perplexity {exp(loss):.2f}")
+    run.reporter.headline(f"validation loss {loss:.4f}, perplexity {found.get('perplexity', inf):.2f}")
     return found
 
 
