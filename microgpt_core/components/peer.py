@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from microgpt_core.components.buffer import Buffer
+from microgpt_core.components.text import Tokenizer
 from microgpt_core.components.training import Optimizer
 
 
@@ -28,7 +29,7 @@ class Generation(Protocol):
 
 
 class Peer:
-    """Another program. What it trains is a microgpt model with its weights, which it copies."""
+    """Another program. What it trains is a microgpt model with its weights, which it copies; or it tokenizes."""
 
     name: ClassVar[str]
 
@@ -37,8 +38,8 @@ class Peer:
         return None
 
     def ways(self, precision: str) -> Sequence[str]:
-        """How it can be run, such as ("eager", "compiled"): all are measured, the fastest counts."""
-        raise NotImplementedError
+        """How it can train, such as ("eager", "compiled"): all are measured, the fastest counts."""
+        return ()
 
     def settings(self, way: str, precision: str) -> str:
         """What it is told in this way: options, fused ops. Shown beside the times; whoever reads them judges by it."""
@@ -55,4 +56,11 @@ class Peer:
 
     def generation(self, model: Any, way: str, precision: str, threads: int) -> Generation:
         """The same model writing, with whatever the peer has for it. Raises ConfigurationError as `training` does."""
+        raise NotImplementedError
+
+    def tokenizer(self, ours: Tokenizer) -> Tokenizer:
+        """The same tokenizer, with what `ours` has learnt, if it has been trained: it makes the same ids.
+
+        Raises ConfigurationError for one that it can't be.
+        """
         raise NotImplementedError

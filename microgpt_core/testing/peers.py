@@ -71,6 +71,8 @@ def peer_checks(peer: Peer, component: str = "") -> list[Check]:
     def make() -> Peer:
         if reason := peer.unavailable():
             raise NotTested(reason)
+        if type(peer).training is Peer.training and type(peer).tokenizer is not Peer.tokenizer:
+            raise NotTested("it trains nothing; what it makes of a text, a benchmark compares before it times it")
         return peer
 
     return checks(component or f"peer {peer.name}", RULES, make)

@@ -167,6 +167,20 @@ def test_one_that_is_not_here_is_skipped() -> None:
     assert [r.state for r in testing.check_peer(Absent()).results] == ["skipped"] * 4
 
 
+class Tokenizing(Peer):
+    name = "tokenizing"
+
+    def tokenizer(self, ours):
+        return ours
+
+
+def test_one_that_only_tokenizes_is_skipped_and_one_that_does_nothing_is_not() -> None:
+    results = testing.check_peer(Tokenizing()).results
+    assert [r.state for r in results] == ["skipped"] * 4
+    assert "it trains nothing" in str(results[0])
+    assert testing.check_peer(type("Idle", (Peer,), {"name": "idle"})()).results[0].state == "failed"
+
+
 def test_one_that_writes_nothing_is_skipped_there_alone() -> None:
     states = {r.check: r.state for r in testing.check_peer(EXAMPLE()).results}
     assert states.pop("writes_the_same") == "skipped"

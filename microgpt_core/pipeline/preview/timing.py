@@ -99,9 +99,9 @@ def part(batch: Batch, n_tokens: int) -> Batch:
     return Batch(batch.tokens[:n], targets, batch.positions[:n], (rows, width), n_targets)
 
 
-def seconds_per_flop(kernels: Kernels, precision: str) -> float:
+def seconds_per_flop(kernels: Kernels, precision: str, n_rows: int = 16, width: int = 64) -> float:
     """Of a small matrix product: a first guess, and all there is to go by where one token would take too long."""
-    x, w = (tensor([[0.0] * 64] * 16, precision) for _ in range(2))
+    x, w = (tensor([[0.0] * width] * n_rows, precision) for _ in range(2))
     product = capture(ops.linear, x, w, kernels=kernels)
     product(x, w)
     return seconds_of(lambda: product(x, w)) / product.plan.flops

@@ -1,34 +1,51 @@
 """A benchmark from its question to its report: which candidates, raced how, what it says of them."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, product
 from statistics import median
+from typing import Any
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
-from microgpt_bench.measuring.agree import ALLOWED, Found, same_text, same_training
-from microgpt_bench.measuring.pin import cores
+from microgpt_bench.measuring.agree import ALLOWED, Differences, same_text, same_training
+from microgpt_bench.measuring.groups import race_in_groups
+from microgpt_bench.measuring.pin import pinned
 from microgpt_bench.measuring.race import Effort, Lane, Say, Timed, race, unchecked
+from microgpt_bench.measuring.same_tokens import same_tokens
 from microgpt_bench.measuring.statistics import ratio, undecided
 from microgpt_bench.results.machine import machine_facts
 from microgpt_bench.results.result import Ratio, Report, part_results, result
-from microgpt_bench.work.peers import ways_of
+from microgpt_bench.work import checkpoint, tokenize
+from microgpt_bench.work.choice import choice
+from microgpt_bench.work.memory import needed
+from microgpt_bench.work.peers import tokenizer_of, ways_of
 from microgpt_bench.work.startup import COMMANDS
 from microgpt_bench.work.step import LONGEST
 from microgpt_core.errors import ConfigurationError, UnknownNameError
+from microgpt_core.pipeline.runs.cpu import cores
+from microgpt_core.pipeline.runs.machine import available_memory, in_units
 
-CHECKS: dict[str, Callable[[Found], Callable[[Lane], None]]] = {"step": same_training, "generate": same_text}
+CHECKS: dict[str, Callable[[Differences], Callable[[Lane], None]]] = {
+    "step": same_training,
+    "generate": same_text,
+    "tokenize": same_tokens,
+}
+KNOWN: dict[str, Callable[[], Collection[str]]] = {  # what can be measured besides golden models
+    "startup": COMMANDS.keys,
+    "tokenize": tokenize.tasks,
+    "checkpoint": checkpoint.tasks,
+}
 Roof = Callable[[str, Candidate], float | None]  # the least seconds of a golden model's step
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be measured. `models` are golden models, or what is started."""
+    """What is to be measured. `models` are golden models, what is started, or what a tokenizer or a checkpoint does."""
 
-    bench: str  # "step", "ops", "generate" or "startup"
+    bench: str  # "step", "ops", "generate", "startup", "tokenize" or "checkpoint"
     models: Sequence[str]
     backends: Sequence[str]
     precisions: Sequence[str] = ("float32",)
@@ -36,10 +53,12 @@ class Question:
     peers: Sequence[str] = ()
     environments: Sequence[tuple[str, str]] = ()  # other Python environments: what to call it, its interpreter
     longest: float = LONGEST  # seconds that a step of microgpt may take
+    choices: Sequence[tuple[str, ...]] = ((),)  # overrides of the golden models, to be raced beside each other
+    more: Mapping[str, Any] = field(default_factory=dict)  # what this kind of work is told besides the model
 
     def check(self) -> None:
         """Raises UnknownNameError for a model that there isn't, ConfigurationError for what can't be measured here."""
-        known = COMMANDS if self.bench == "startup" else GOLDEN
+        known = KNOWN.get(self.bench, GOLDEN.keys)()
         for model in self.models:
             if model not in known:
                 raise UnknownNameError("model to measure", model, known)
@@ -48,6 +67,11 @@ class Question:
                 raise UnknownNameError("precision", precision, ALLOWED)
         if self.threads > cores():
             raise ConfigurationError(f"threads: found {self.threads}, allowed: at most {cores()}, the cores here")
+        if any(self.choices) and self.peers:
+            raise ConfigurationError("--vary puts choices of microgpt beside each other; leave --against out")
+        for model, backend, overrides in product(self.models, self.backends, self.choices):
+            if overrides:
+                choice(GOLDEN[model], Candidate(backend, overrides=overrides))
 
     def candidates(self, model: str) -> list[Candidate]:
         """Everybody who is to do the work of a model, microgpt first. Raises for a peer that isn't here."""
@@ -59,9 +83,13 @@ class Question:
             ]
         places = [*self.environments, ("", sys.executable)]
         own = [
-            Candidate(backend, precision, self.threads, environment=name, python=python)
-            for (name, python), backend, precision in product(places, self.backends, self.precisions)
+            Candidate(backend, precision, self.threads, environment=name, python=python, overrides=overrides)
+            for (name, python), backend, precision, overrides in product(
+                places, self.backends, self.precisions, self.choices
+            )
         ]
+        if self.bench == "tokenize":
+            return [*own, *chain.from_iterable(tokenizer_of(peer, self.threads) for peer in self.peers)]
         others = [ways_of(peer, precision, self.threads) for peer, precision in product(self.peers, self.precisions)]
         return [*own, *chain.from_iterable(others)]
 
@@ -74,6 +102,8 @@ def bench(question: Question, effort: Effort, say: Say = lambda text: None, roof
     """Measure, model by model."""
     question.check()
     report = Report(machine_facts(), [])
+    if effort.pinned and (where := pinned(question.threads)):
+        report.remarks.append(where)
     for model in question.models:
         measure(question, model, effort, partial(prefixed, say, model), roof, report)
     return report
@@ -85,13 +115,22 @@ def prefixed(say: Say, model: str, text: str) -> None:
 
 def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof, report: Report) -> None:
     """One model's results, into the report."""
-    kind, found = question.bench, Found()
-    check = CHECKS[kind](found) if kind in CHECKS else unchecked
-    settings = {"model": model, **({"longest": question.longest} if kind in ("step", "ops") else {})}
-    timed = race(kind, question.candidates(model), settings, effort, say, check)
-    report.skipped.update({f"{model}: {one.candidate.label}": one.cannot for one in timed if one.cannot})
-    report.agreement.update({f"{model}: {who}": differs for who, differs in found.items()})
-    done = [one for one in timed if not one.cannot]
+    kind, differences = question.bench, Differences()
+    check = CHECKS[kind](differences) if kind in CHECKS else unchecked
+    settings = {"model": model, **question.more, **({"longest": question.longest} if kind in ("step", "ops") else {})}
+    candidates, free = question.candidates(model), available_memory()
+    needs = [needed(kind, model, who) for who in candidates]
+    timed, groups = race_in_groups(
+        lambda group: race(kind, group, settings, effort, say, check), candidates, needs, free
+    )
+    if free is not None and len(groups) > 1:
+        report.remarks.append(
+            f"{model}: all at once would need {in_units(sum(needs))} and {in_units(free)} of memory are free, so "
+            f"{' | '.join(', '.join(group) for group in groups)} raced apart; ratios go by {groups[1][0]}"
+        )
+    report.skipped.update({f"{model}: {one.candidate.label}": one.left_out for one in timed if one.left_out})
+    report.agreement.update({f"{model}: {who}": differs for who, differs in differences.items()})
+    done = [one for one in timed if not one.left_out]
     for one in done:
         report.results.append(result(kind, model, one, roof(model, one.candidate)))
         report.results.extend(part_results(kind, model, one))
@@ -122,7 +161,13 @@ def fastest(ways: Sequence[Timed]) -> Timed | None:
 
 
 def against(bench: str, model: str, one: Timed, other: Timed) -> Ratio:
-    found, a, b = ratio(one.rounds, other.rounds), one.candidate, other.candidate
+    found, a, b = ratio(by_token(one), by_token(other)), one.candidate, other.candidate
     name = b.use if b.peer else b.name
     noise = found.median, found.p10, found.p90, undecided(found)
     return Ratio(bench, model, a.name, a.precision, name, b.way, b.precision, *noise)
+
+
+def by_token(timed: Timed) -> list[list[float]]:
+    """The nanoseconds of a turn, or of each target of it: batches made otherwise have other numbers of them."""
+    tokens = timed.facts["tokens"] or 1
+    return [[ns / tokens for ns in process] for process in timed.rounds]

@@ -34,6 +34,12 @@ class Golden:
     rows: int  # of a batch; with batching `packed` they are joined to one
     batching: str
     fields: dict[str, Any] = field(hash=False)  # of the GPT
+    recompute: int = 0  # blocks whose values backward computes again
+
+    @property
+    def of_names(self) -> bool:
+        """Whether its text is documents; otherwise it is a single long one."""
+        return self.vocab_size == 27
 
     @property
     def tokens(self) -> int:
@@ -56,7 +62,7 @@ class Golden:
     def batches(self, n: int) -> list[Batch]:
         """The first `n` batches."""
         rng, block_size = random.Random(SEED), self.fields["block_size"]
-        if self.vocab_size == 27:
+        if self.of_names:
             texts = Names(validation=0.0).all_documents()
             tokenizer = Char().train(texts)
             documents, bos = encode_documents(tokenizer, texts), tokenizer.bos

@@ -8,7 +8,7 @@ import pytest
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
-from microgpt_bench.measuring.agree import ALLOWED, Found, same_text, same_training
+from microgpt_bench.measuring.agree import ALLOWED, Differences, same_text, same_training
 from microgpt_bench.measuring.race import Lane, Timed
 from microgpt_bench.measuring.racer import CannotRunError
 from microgpt_bench.work.agreement import disagreement, write_down
@@ -87,10 +87,10 @@ TORCH = Candidate("torch", peer=True, way="eager")
 
 def test_who_differs_is_not_timed_and_the_message_has_the_numbers() -> None:
     good, bad = Answers(disagreement={"by": {"losses": 1e-6}}), Answers(disagreement={"by": {"losses": 1e-6, "w": 0.2}})
-    found = Found()
+    found = Differences()
     racing = lane((Candidate("numpy"), Answers()), (Candidate("reference"), good), (TORCH, bad))
     same_training(found)(racing)
-    assert [timed.cannot for timed, _, _ in racing] == [
+    assert [timed.left_out for timed, _, _ in racing] == [
         "",
         "",
         "torch-eager doesn't compute what numpy does: w differs by 2.0e-01 of its size, allowed: 0.0001",
@@ -104,15 +104,15 @@ def test_who_differs_is_not_timed_and_the_message_has_the_numbers() -> None:
 def test_numbers_that_are_none_never_agree(differs: dict[str, float]) -> None:
     bad = Answers(disagreement={"by": differs})
     racing = lane((Candidate("numpy"), Answers()), (TORCH, bad))
-    same_training(Found())(racing)
-    assert racing[1][0].cannot
+    same_training(Differences())(racing)
+    assert racing[1][0].left_out
 
 
 def test_bfloat16_may_differ_by_its_own_rounding() -> None:
     far = Answers(disagreement={"by": {"losses": 0.01}})
     racing = lane((Candidate("numpy"), Answers()), (Candidate("torch", "bfloat16", peer=True, way="eager"), far))
-    same_training(Found())(racing)
-    assert not racing[1][0].cannot
+    same_training(Differences())(racing)
+    assert not racing[1][0].left_out
 
 
 def test_who_fails_while_it_is_compared_costs_nobody_else_anything() -> None:
@@ -122,8 +122,8 @@ def test_who_fails_while_it_is_compared_costs_nobody_else_anything() -> None:
 
     good = Answers(disagreement={"by": {"losses": 1e-6}})
     racing = lane((Candidate("numpy"), Answers()), (TORCH, Dead()), (Candidate("reference"), good))
-    same_training(Found())(racing)
-    assert [timed.cannot for timed, _, _ in racing] == ["", "its process ended", ""]
+    same_training(Differences())(racing)
+    assert [timed.left_out for timed, _, _ in racing] == ["", "its process ended", ""]
 
 
 def test_where_the_first_fails_the_next_of_microgpt_is_who_others_are_compared_with() -> None:
@@ -133,21 +133,21 @@ def test_where_the_first_fails_the_next_of_microgpt_is_who_others_are_compared_w
 
     good = Answers(disagreement={"by": {"losses": 1e-6}})
     racing = lane((Candidate("numpy"), Dead()), (Candidate("reference"), Answers()), (TORCH, good))
-    same_training(Found())(racing)
-    assert [timed.cannot for timed, _, _ in racing] == ["its process ended", "", ""]
+    same_training(Differences())(racing)
+    assert [timed.left_out for timed, _, _ in racing] == ["its process ended", "", ""]
     assert good.asked == ["disagreement"]
 
 
 def test_alone_there_is_nothing_to_compare_with() -> None:
     only = Answers()
-    same_training(Found())(lane((Candidate("numpy"), only)))
+    same_training(Differences())(lane((Candidate("numpy"), only)))
     assert not only.asked
 
 
 def test_other_tokens_are_other_work() -> None:
     a, b, c = (Answers(write={"tokens": tokens}) for tokens in ([1] * 16, [1] * 16, [1] * 15 + [2]))
-    found = Found()
+    found = Differences()
     racing = lane((Candidate("numpy"), a), (Candidate("reference"), b), (TORCH, c))
     same_text(found)(racing)
-    assert [bool(timed.cannot) for timed, _, _ in racing] == [False, False, True]
-    assert "1 of 16 tokens" in racing[2][0].cannot
+    assert [bool(timed.left_out) for timed, _, _ in racing] == [False, False, True]
+    assert "1 of 16 tokens" in racing[2][0].left_out

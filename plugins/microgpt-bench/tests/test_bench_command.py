@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -13,9 +15,12 @@ from click.testing import CliRunner, Result
 
 from microgpt_bench import bench as bench_module
 from microgpt_bench.candidate import Candidate
-from microgpt_bench.commands import bench as commands
+from microgpt_bench.commands import bench as commands, history
+from microgpt_bench.measuring.pin import pinned
 from microgpt_bench.measuring.race import Effort, Lane, Say, Timed
+from microgpt_bench.work.memory import needed
 from microgpt_core.cli.main import main
+from microgpt_core.errors import DoesNotFitError
 
 ROOT = Path(__file__).parents[3]
 PACK = Path(__file__).parents[1]
@@ -28,6 +33,8 @@ NS = {
     "torch-eager bfloat16": 3e6,
     "torch-compiled bfloat16": 4e6,
 }
+BACKENDS = [SimpleNamespace(name="numpy"), SimpleNamespace(name="reference")]
+SECONDS = count(0.5)  # to the first step, so that no two reports are the same
 ENVIRONMENT = "--environment base=../base/.venv/bin/python"
 
 
@@ -49,7 +56,7 @@ def fake_race(
         found.append(
             Timed(
                 who, rounds, singles=rounds, parts=parts if work == "ops" else empty, yardsticks=rounds,
-                facts={"tokens": 8, "versions": {"python": "3.11.7"}}, first_s=0.5, peaks=[50_000_000],
+                facts={"tokens": 8, "versions": {"python": "3.11.7"}}, first_s=next(SECONDS), peaks=[50_000_000],
             )
         )  # fmt: skip
     return found
@@ -63,8 +70,9 @@ def fake_ways(peer: str, precision: str, threads: int) -> list[Candidate]:
 def faked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench_module, "race", fake_race)
     monkeypatch.setattr(bench_module, "ways_of", fake_ways)
+    monkeypatch.setattr(bench_module, "available_memory", lambda: 4_000_000_000)
     monkeypatch.setattr(commands, "least_step", lambda model, who, say: 1e-3)
-    monkeypatch.setattr(commands, "installed", lambda: ("numpy", "reference"))
+    monkeypatch.setattr(commands, "usable_backends", lambda: BACKENDS)
     monkeypatch.chdir(tmp_path)
 
 
@@ -82,7 +90,7 @@ def test_the_table_and_what_it_says_of_the_ratios() -> None:
         "first,", "s", "times", "torch",
     ]  # fmt: skip
     assert numpy.split()[:3] == ["e16", "numpy", "4.28"]
-    assert "23%" in numpy  # 1 ms of 4.28
+    assert "23 %" in numpy  # 1 ms of 4.28
     assert numpy.split()[-1] == "1.25"  # against compiled, which is torch's best
     assert reference.split()[-1] == "0.625"
     assert "torch-eager" in said
@@ -114,8 +122,8 @@ def test_json_is_what_the_schema_says() -> None:
 
 def test_ops_are_shares_of_their_step() -> None:
     said = microgpt("ops", "--model", "e16", "--backend", "numpy", "--rounds", "8").stdout
-    assert re.search(r"e16 +numpy +linear\.forward +3\.21 .* 75\.0%", said)
-    assert re.search(r"e16 +numpy +add\.forward +1\.07 .* 25\.0%", said)
+    assert re.search(r"e16 +numpy +linear\.forward +3\.21 .* 75 %", said)
+    assert re.search(r"e16 +numpy +add\.forward +1\.07 .* 25 %", said)
 
 
 def test_what_is_saved_can_be_compared() -> None:
@@ -128,6 +136,35 @@ def test_markdown_for_a_pull_request(tmp_path: Path) -> None:
     microgpt("step", "--model", "e16", "--against", "torch", "--markdown", "report.md")
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "| e16 | numpy |" in text.replace("  ", " ")
+
+
+def test_choices_are_candidates_and_the_first_is_what_others_are_compared_with() -> None:
+    vary = ("--vary", "train.recompute=0,1", "--vary", "model.norm=rmsnorm")
+    said = microgpt("step", "--model", "e16", "--backend", "numpy", *vary).stdout
+    first, second = (f"numpy[train.recompute={n},model.norm=rmsnorm]" for n in (0, 1))
+    assert said.splitlines()[0].endswith("times the first")
+    assert f"e16: {second} float32 beside {first} (float32)" in said
+
+
+def test_values_may_be_lists() -> None:
+    assert commands.Choices().convert("a=[1, 2],{b: [3, 4]}, x", None, None) == ("a=[1, 2]", "a={b: [3, 4]}", "a=x")
+
+
+def test_where_it_is_pinned_is_told() -> None:
+    where = pinned(1)
+    assert json.loads(microgpt("startup", "--json").stdout)["remarks"] == ([where] if where else [])
+    assert not json.loads(microgpt("startup", "--no-pin", "--json").stdout)["remarks"]
+
+
+def test_where_memory_has_no_room_for_all_they_race_in_groups() -> None:
+    memory = needed("step", "gpt2", Candidate("numpy")) + needed("step", "gpt2", Candidate("reference"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench_module, "available_memory", lambda: memory + 1)
+        said = microgpt("step", "--model", "gpt2", "--against", "torch").stdout
+        patch.setattr(bench_module, "available_memory", lambda: memory - 1)
+        refused = CliRunner().invoke(commands.command, ["step", "--model", "gpt2"])
+    assert "numpy, reference | numpy, torch-eager | numpy, torch-compiled raced apart; ratios go by numpy" in said
+    assert isinstance(refused.exception, DoesNotFitError)
 
 
 REFUSED = {
@@ -146,7 +183,9 @@ def test_refusals(name: str) -> None:
 
 
 def test_nothing_measured_is_a_failure_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "race", lambda work, candidates, *_: [Timed(w, cannot="no") for w in candidates])
+    monkeypatch.setattr(
+        bench_module, "race", lambda work, candidates, *_: [Timed(w, left_out="no") for w in candidates]
+    )
     done = CliRunner().invoke(commands.command, ["step", "--model", "e16"])
     assert "left out: e16: no" in done.stdout
     assert done.exit_code
@@ -167,6 +206,11 @@ def shown() -> list[str]:
         commands.OPS_EXAMPLES,
         commands.GENERATE_EXAMPLES,
         commands.STARTUP_EXAMPLES,
+        commands.TOKENIZE_EXAMPLES,
+        commands.CHECKPOINT_EXAMPLES,
+        history.LIST_EXAMPLES,
+        history.BASELINE_EXAMPLES,
+        history.TREND_EXAMPLES,
     )
     return found + [x for text in helps for x in re.findall(r"^  microgpt bench (.+?)(?:  .*| > .*)?$", text, re.M)]
 
@@ -181,6 +225,17 @@ def test_every_command_that_is_shown_works(tmp_path: Path) -> None:
         line = re.sub(r"--environment (\w+)=\S+", rf"--environment \1={python}", words)
         done = CliRunner().invoke(commands.command, shlex.split(line))
         assert done.exit_code == 0, f"{words}: {done.output} {done.exception!r}"
+
+
+def test_tokenizers_and_checkpoints_are_named_by_what_they_do(tmp_path: Path) -> None:
+    report = json.loads(microgpt("tokenize", "--tokenizer", "char", "--what", "encode,decode", "--json").stdout)
+    assert [(one["bench"], one["model"], one["candidate"]) for one in report["results"]] == [
+        ("tokenize", "char encode", "microgpt"),
+        ("tokenize", "char decode", "microgpt"),
+    ]
+    said = microgpt("checkpoint", "--model", "e16").stdout
+    assert re.search(r"^e16 load +microgpt ", said, re.M)
+    assert not list(tmp_path.iterdir())  # what was saved is gone
 
 
 def test_the_program_knows_the_command() -> None:

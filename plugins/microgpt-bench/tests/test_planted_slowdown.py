@@ -68,7 +68,7 @@ def plant(folder: Path, module: str, class_: str, method: str) -> str:
 
 
 def report(timed: Timed) -> Report:
-    assert not timed.cannot, timed.cannot
+    assert not timed.left_out, timed.left_out
     unnamed = replace(timed, candidate=replace(timed.candidate, environment=""))
     return Report({}, [result("ops", "e16", unnamed), *part_results("ops", "e16", unnamed)])
 

@@ -21,7 +21,7 @@ class FakeRacer:
     turn_ns = {"a": 1e7, "b": 2e8, "c": 1e3}
     log: list[tuple[str, int]] = []
     broken: dict[str, str] = {}
-    least = 1
+    least = cycle = 1
     version = __version__
 
     def __init__(self, candidate: Candidate, pinned: bool, scratch: str) -> None:
@@ -36,7 +36,9 @@ class FakeRacer:
     def prepare(self, work: str, settings: dict[str, Any]) -> dict[str, Any]:
         if self.candidate.use in self.broken:
             raise CannotRunError(self.broken[self.candidate.use])
-        return {"first_s": 1.0, "least_turns": self.least, "tokens": 8, "versions": {"microgpt-bench": self.version}}
+        versions = {"microgpt-bench": self.version}
+        turns = {"least_turns": self.least, "cycle": self.cycle}
+        return {"first_s": 1.0, "tokens": 8, "versions": versions, **turns}
 
     def run(self, n: int) -> dict[str, Any]:
         self.log.append((self.candidate.use, n))
@@ -90,7 +92,7 @@ def test_the_order_turns_with_every_round() -> None:
 def test_who_cannot_run_is_left_out_and_says_why() -> None:
     FakeRacer.broken = {"b": "b: no such backend"}
     a, b, c = race("step", [A, B, C], {}, EFFORT)
-    assert b.cannot == "b: no such backend"
+    assert b.left_out == "b: no such backend"
     assert not b.rounds
     assert len(a.rounds) == len(c.rounds) == 2
 
@@ -105,14 +107,14 @@ def test_who_dies_on_the_way_is_left_out_from_there_on(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(FakeRacer, "run", run)
     a, b, c = race("step", [A, B, C], {}, EFFORT)
-    assert b.cannot == "b: its process ended with exit code -9: Killed"
+    assert b.left_out == "b: its process ended with exit code -9: Killed"
     assert [len(rounds) for rounds in (*a.rounds, *c.rounds)] == [4] * 4
 
 
 def test_another_version_of_the_pack_measures_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeRacer, "version", "0.0.1")
     (a,) = race("step", [A], {}, EFFORT)
-    assert "its environment has microgpt-bench 0.0.1" in a.cannot
+    assert "its environment has microgpt-bench 0.0.1" in a.left_out
 
 
 def test_a_check_looks_at_the_first_process_and_stops_whom_it_marks() -> None:
@@ -121,11 +123,11 @@ def test_a_check_looks_at_the_first_process_and_stops_whom_it_marks() -> None:
     def check(lane: Lane) -> None:
         seen.append([timed.candidate.use for timed, _, _ in lane])
         for timed, _, _ in lane:
-            timed.cannot = "wrong" if timed.candidate.use == "a" else ""
+            timed.left_out = "wrong" if timed.candidate.use == "a" else ""
 
     a, b = race("step", [A, B], {}, EFFORT, check=check)
     assert seen == [["a", "b"]]
-    assert a.cannot == "wrong"
+    assert a.left_out == "wrong"
     assert [len(rounds) for rounds in b.rounds] == [4, 4]
 
 

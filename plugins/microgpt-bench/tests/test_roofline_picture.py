@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from microgpt_bench.commands import roofline
 from microgpt_bench.commands.roofline import command
-from microgpt_bench.measuring.pin import cores
+from microgpt_bench.golden import GOLDEN
 from microgpt_bench.roofline import kept, labels
 from microgpt_bench.roofline.advice import Advice
 from microgpt_bench.roofline.labels import Box, Dot, Label, place
@@ -24,6 +24,7 @@ from microgpt_bench.roofline.roof import Level, Roof
 from microgpt_bench.roofline.scale import Scale, rate, seconds, share, size, tick
 from microgpt_bench.roofline.subject import find_subject
 from microgpt_core.errors import ConfigurationError
+from microgpt_core.pipeline.runs.cpu import cores
 
 ROOT = Path(__file__).parents[3]
 PAPER = Box(0, 0, 700, 480)
@@ -139,6 +140,7 @@ def a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine was measured already, and the cache is the test's own."""
     monkeypatch.setenv("MICROGPT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(kept, "measured_elsewhere", lambda threads: ROOF)
+    monkeypatch.setattr(kept, "peaks_elsewhere", lambda threads: ROOF.peaks)
     monkeypatch.chdir(tmp_path)
 
 
@@ -178,6 +180,39 @@ def test_with_both_numbers_given_nothing_is_measured() -> None:
     assert "measuring" not in done.stderr
     assert "roof by hand" in done.stdout
     assert "L1" not in done.stdout
+
+
+@pytest.mark.slow
+def test_every_golden_model_in_one_table_and_as_json() -> None:
+    """The numbers of e16 are those that docs/explanation/roofline.md counts by hand."""
+    done = run("--all-configs", "--backend", "reference")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^e16 +linear +14 +168,192 +87,488 +1.92 +compute", done.stdout, re.M)
+    assert re.search(r"^e16 +adamw_update +9 +52,832 +113,900 ", done.stdout, re.M)
+    assert re.search(r"^e16 +step +\d+ +248,465 ", done.stdout, re.M)
+    assert re.search(r"^gpt2 +adamw_update +\d+ .* memory ", done.stdout, re.M)
+    found = json.loads(run("--all-configs", "--backend", "reference", "--json").stdout)
+    assert Roof.from_dict(found["roof"]) == ROOF
+    assert [one["model"] for one in found["models"]] == list(GOLDEN)
+    for one in found["models"]:
+        assert one["step"]["flops"] == sum(op["flops"] for op in one["ops"]) > 0
+        assert one["step"]["bytes"] == sum(op["bytes"] for op in one["ops"]) > 0
+        assert all({"calls", "intensity", "bound", "least_s"} <= set(op) for op in one["ops"])
+    one = json.loads(run("e16", "--backend", "reference", "--no-time", "--json").stdout)
+    assert found["models"][0]["ops"] == one["ops"]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    ([], "expected what to look at"), (["e16", "--all-configs"], "leave out SUBJECT"),
+    (["--all-configs", "--advise"], "leave out SUBJECT"), (["--all-configs", "--svg", "a.svg"], "--svg"),
+])  # fmt: skip
+def test_one_subject_or_all_golden_models(arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.output
+
+
+def test_every_golden_model_takes_no_settings() -> None:
+    assert "always the same" in str(run("--all-configs", "--set", "seed=2").exception)
 
 
 @pytest.mark.slow

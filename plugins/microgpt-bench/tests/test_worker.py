@@ -6,6 +6,7 @@ import time
 import pytest
 
 from microgpt_bench.candidate import Candidate
+from microgpt_bench.measuring import worker as worker_module
 from microgpt_bench.measuring.pin import THREADS, can_pin
 from microgpt_bench.measuring.race import Effort, race
 from microgpt_bench.measuring.racer import CannotRunError, Racer, environment
@@ -24,7 +25,7 @@ SHORT = Effort(rounds=2, processes=1, block_seconds=0.01)
 def test_each_kind_of_work(work: str, model: str, tokens: int) -> None:
     who = Candidate("python") if work == "startup" else REFERENCE
     (timed,) = race(work, [who], {"model": model}, SHORT)
-    assert not timed.cannot
+    assert not timed.left_out
     assert timed.facts["tokens"] == tokens
     assert all(ns > 0 for ns in timed.rounds[0])
     assert timed.first_s > 0
@@ -136,6 +137,24 @@ class Disturbed(Work):
     def run(self, n: int) -> None:
         self.done += 1
         time.sleep(0.1 if self.done == 5 else 0)
+
+
+class Cycle(Work):
+    """Every second turn takes twice as long, and one of them is disturbed: by a clock that only goes while it works."""
+
+    cycle, done, now = 2, 0, 0
+
+    def run(self, n: int) -> None:
+        self.done += n
+        self.now += n * (100 if self.done == 4 else 2 if self.done % 2 else 4)
+
+
+def test_turns_that_are_not_alike_have_a_median_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, work = Worker(), Cycle()
+    worker.work = work
+    monkeypatch.setattr(worker_module, "perf_counter_ns", lambda: work.now)
+    assert worker.run(10)["ns"] == 10 * (2 + 4) / 2
+    assert work.done == 11  # and once alone
 
 
 def test_another_environment_imports_nothing_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,20 @@
-"""`microgpt bench`: training steps, ops, generation and starting, each candidate in a process of its own."""
+"""`microgpt bench`: steps, ops, generation, starting, tokenizers, checkpoints, each candidate in its own process."""
 
+import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
 from microgpt_bench.bench import Question, bench, no_roof_known
 from microgpt_bench.commands.compare import command as compare_command
+from microgpt_bench.commands.history import baseline_command, list_command, trend_command
 from microgpt_bench.measuring.race import Effort
 from microgpt_bench.report.chart import chart
 from microgpt_bench.report.markdown import to_markdown
@@ -19,13 +23,13 @@ from microgpt_bench.report.table import tables
 from microgpt_bench.results.result import Report
 from microgpt_bench.results.store import as_json as report_json, default_path, save as save_report
 from microgpt_bench.roofline.least import least_step
+from microgpt_bench.work import checkpoint as checkpoints, tokenize as tokenizing
+from microgpt_bench.work.kernels import usable_backends
 from microgpt_bench.work.startup import COMMANDS
 from microgpt_bench.work.step import LONGEST
 from microgpt_core.cli.options import json_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline import builtin
-from microgpt_core.plugins.loader import load
 from microgpt_core.storage.atomic import atomic_write
 
 EXAMPLES = """\b
@@ -36,12 +40,19 @@ Examples:
   microgpt bench step --save before.json      then change something, and
   microgpt bench step --save after.json
   microgpt bench compare before.json after.json
+  microgpt bench step --save                  or keep it under its time, and
+  microgpt bench baseline                     have later runs compared with it
+  microgpt bench step --save
+  microgpt bench compare                      the latest with the baseline
+  microgpt bench trend                        all that were kept
 """
 STEP_EXAMPLES = """\b
 Examples:
   microgpt bench step --model e16,char-small --backend reference,numpy --against torch
   microgpt bench step --model w64 --rounds 20 --processes 5 --json > result.json
   microgpt bench step --environment base=../base/.venv/bin/python
+  microgpt bench step --model w64 --backend numpy --vary train.batching=packed,documents
+  microgpt bench step --model e64 --backend numpy --vary train.recompute=0,1 --vary model.norm=rmsnorm,layernorm
 """
 OPS_EXAMPLES = """\b
 Examples:
@@ -52,12 +63,23 @@ GENERATE_EXAMPLES = """\b
 Examples:
   microgpt bench generate --model char-small --against torch
 """
+TOKENIZE_EXAMPLES = """\b
+Examples:
+  microgpt bench tokenize
+  microgpt bench tokenize --tokenizer char --text book.txt --what encode,decode
+"""
+CHECKPOINT_EXAMPLES = """\b
+Examples:
+  microgpt bench checkpoint --model e64,char
+"""
 STARTUP_EXAMPLES = """\b
 Examples:
   microgpt bench startup
   microgpt bench startup --what import --against torch
 """
 AUTO = "auto"
+OWN = ("microgpt",)  # of work that knows no backends
+COMMA = re.compile(r",(?![^\[{]*[\]}])")  # but for those in a list or a mapping
 LINE_EVERY = 5.0  # seconds, where there is no terminal
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -71,6 +93,20 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # generic only from cli
         return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
 
 
+class Choices(click.ParamType):  # type: ignore[type-arg]
+    """A setting with several values, as one override for each."""
+
+    name = "choices"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, values = value.partition("=")
+        if not (key and equals and values):
+            self.fail(f"{value!r}: expected KEY=VALUE,VALUE, for example train.recompute=0,1", param, ctx)
+        return tuple(f"{key}={one.strip()}" for one in COMMA.split(values))
+
+
 def effort_options(rounds: int, processes: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """How long to measure, and what to do with what is found."""
     options = (
@@ -82,7 +118,7 @@ def effort_options(rounds: int, processes: int) -> Callable[[Callable[..., Any]]
         click.option("--no-pin", is_flag=True, help="Let the system move processes between cores."),
         click.option(
             "--save", is_flag=False, flag_value="", metavar="[FILE]",
-            help="Keep everything as JSON: in FILE, or in the folder bench under the time.",
+            help="Keep everything as JSON: in FILE, or under the time in the folder bench, for `list` and `trend`.",
         ),
         click.option("--markdown", type=FILE, metavar="FILE", help="Write a table for a pull request."),
         click.option("--svg", type=FILE, metavar="FILE", help="Draw the speeds."),
@@ -99,6 +135,11 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--precision", type=Names(), default="float32", show_default=True, help="float32, bfloat16."),
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each candidate."),
         click.option("--against", type=Names(), default="", help="Peers, such as torch: the fastest way counts."),
+        click.option(
+            "--vary", type=Choices(), multiple=True, metavar="KEY=VALUE,VALUE",
+            help="Race choices beside each other: train.recompute=0,1, kernels.attention=reference,numpy, "
+            "train.batching=packed,documents, train.batch_size or model.FIELD. Of several, all combinations.",
+        ),
         click.option(
             "--environment", multiple=True, metavar="NAME=PYTHON",
             help="Another Python environment's interpreter, raced beside this one's. May be repeated.",
@@ -163,31 +204,64 @@ def startup(**given: Any) -> None:
     show("startup", report, **given)
 
 
-command.add_command(compare_command)
+@command.command("tokenize", epilog=TOKENIZE_EXAMPLES)
+@click.option("--tokenizer", "tokenizers", type=Names(), default=AUTO, help="Without it: all that are installed.")
+@click.option("--what", type=Names(), default=",".join(tokenizing.TASKS), show_default=True, help="What it does.")
+@click.option("--text", type=FILE, metavar="FILE", help="Of this text. Without it: the packaged names.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each candidate.")
+@click.option("--against", type=Names(), default="", help="Peers that tokenize; the fastest counts.")
+@effort_options(8, 3)
+def tokenize(tokenizers: tuple[str, ...], what: tuple[str, ...], text: Path | None, **given: Any) -> None:
+    """Time tokenizers: learning a vocabulary, text to numbers, numbers to text.
+
+    With --against, everybody makes the same of the text first.
+    """
+    names = tokenizing.tokenizers() if tokenizers == (AUTO,) else tokenizers
+    models = tuple(f"{name} {task}" for name, task in product(names, what))
+    more = {"text": str(text.absolute()) if text else ""}
+    report = measure("tokenize", model=models, backend=OWN, precision=("float32",), more=more, **given)
+    show("tokenize", report, **given)
+
+
+@command.command("checkpoint", epilog=CHECKPOINT_EXAMPLES)
+@click.option("--model", type=Names(), default="e16,e64,char-small", show_default=True, help="Golden models.")
+@click.option(
+    "--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".", show_default=True,
+    help="On which disk: where runs are.",
+)  # fmt: skip
+@effort_options(8, 3)
+def checkpoint(model: tuple[str, ...], folder: Path, **given: Any) -> None:
+    """Time checkpoints: saving as the trainer does, forced to the disk and verified, and loading, verified too."""
+    models = tuple(f"{name} {task}" for name, task in product(model, checkpoints.TASKS))
+    with TemporaryDirectory(prefix=".microgpt-bench-", dir=folder) as place:
+        more = {"folder": str(Path(place).absolute())}
+        report = measure(
+            "checkpoint", model=models, backend=OWN, precision=("float32",), threads=1, against=(), more=more, **given
+        )
+    show("checkpoint", report, **given)
+
+
+for further in (compare_command, list_command, baseline_command, trend_command):
+    command.add_command(further)
 
 
 def measure(
     kind: str, *, model: tuple[str, ...], backend: tuple[str, ...], precision: tuple[str, ...], threads: int,
     against: tuple[str, ...], rounds: int, processes: int, no_pin: bool, environment: tuple[str, ...] = (),
-    no_roof: bool = True, longest: float = LONGEST, **_: Any,
+    vary: tuple[tuple[str, ...], ...] = (), more: Mapping[str, Any] | None = None, no_roof: bool = True,
+    longest: float = LONGEST, **_: Any,
 ) -> Report:  # fmt: skip
     """What the options ask for. Progress goes to stderr."""
-    backends = installed() if backend == (AUTO,) else backend
+    backends = tuple(b.name for b in usable_backends()) if backend == (AUTO,) else backend
     environments = [named_python(text) for text in environment]
-    question = Question(kind, model, backends, precision, threads, against, environments, longest)
+    choices = list(product(*vary))
+    question = Question(kind, model, backends, precision, threads, against, environments, longest, choices, more or {})
     progress = Progress()
     try:
         roof = no_roof_known if no_roof else partial(least_step, say=progress.say)
         return bench(question, Effort(rounds, processes, pinned=not no_pin), progress.say, roof)
     finally:
         progress.end()
-
-
-def installed() -> tuple[str, ...]:
-    """The backends that can run here, the fastest first."""
-    registry = load(builtin)
-    found = [registry.get("backends", name)() for name in registry.names("backends")]
-    return tuple(b.name for b in sorted(found, key=lambda b: -b.priority) if b.unavailable() is None)
 
 
 def named_python(text: str) -> tuple[str, str]:

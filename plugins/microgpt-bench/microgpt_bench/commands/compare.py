@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from microgpt_bench.report.markdown import comparison_markdown
 from microgpt_bench.report.verdicts import HEADERS, remarks, row, summary
 from microgpt_bench.results.comparison import compare_environments, compare_reports
-from microgpt_bench.results.store import load
+from microgpt_bench.results.history import BASELINE, LATEST, find
 from microgpt_core.cli.options import json_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import ConfigurationError
@@ -21,6 +22,7 @@ Examples:
   microgpt bench compare before.json after.json --fail-on-regression 10
   microgpt bench ops --environment base=../base/.venv/bin/python --processes 10 --save race.json
   microgpt bench compare race.json            the environments that were raced
+  microgpt bench compare baseline latest      of what --save and `bench baseline` have kept
 """
 PERCENT = 5.0  # what is worth telling, where nothing else is asked for
 REGRESSION = 5  # the exit code
@@ -28,8 +30,8 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("compare", epilog=EXAMPLES)
-@click.argument("old", type=FILE)
-@click.argument("new", type=FILE, required=False)
+@click.argument("old", required=False)
+@click.argument("new", required=False)
 @click.option(
     "--fail-on-regression",
     type=click.FloatRange(0, min_open=True),
@@ -39,17 +41,22 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--markdown", type=FILE, metavar="FILE", help="Write it for a pull request, too.")
 @json_option
 def command(
-    old: Path, new: Path | None, fail_on_regression: float | None, markdown: Path | None, as_json: bool
+    old: str | None, new: str | None, fail_on_regression: float | None, markdown: Path | None, as_json: bool
 ) -> None:
-    """Say what is slower in NEW than in OLD, and what is too noisy to say. Both are files that --save has written.
+    """Say what is slower in NEW than in OLD, and what is too noisy to say. Both are files that --save has written, or
+    names of `bench list`, `latest` or `baseline`. Without any, it is the latest run beside the baseline of its kind.
 
-    With one file, its two environments are compared. They ran in one race, which is the surest way.
+    With one, its two environments are compared. They ran in one race, which is the surest way.
     """
     percent = fail_on_regression or PERCENT
-    if new is None:
-        found = compare_environments(load(old), percent)
+    asked = [name for name in (old, new) if name] or [BASELINE, LATEST]
+    reports = [run.report for run in find(partial(click.echo, err=True), *asked)]
+    if asked == [BASELINE, LATEST] and reports[0] == reports[1]:
+        raise ConfigurationError("the latest run is the baseline itself; measure again first, with --save")
+    if len(reports) == 1:
+        found = compare_environments(reports[0], percent)
     else:
-        found = compare_reports(load(old), load(new), percent)
+        found = compare_reports(reports[0], reports[1], percent)
     if fail_on_regression and not found.verdicts:
         raise ConfigurationError(
             f"{summary(found)}; --fail-on-regression needs at least one verdict. Measure a larger --model, in both"

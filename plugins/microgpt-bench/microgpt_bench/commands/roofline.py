@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from microgpt_bench.candidate import Candidate
-from microgpt_bench.measuring.pin import cores
 from microgpt_bench.measuring.racer import Racer
 from microgpt_bench.roofline.advice import Advice, Situation, advise
 from microgpt_bench.roofline.kept import roof_of_machine
@@ -17,13 +16,14 @@ from microgpt_bench.roofline.page import page
 from microgpt_bench.roofline.picture import draw
 from microgpt_bench.roofline.points import Point, by_op, by_part, whole
 from microgpt_bench.roofline.roof import Roof, given
+from microgpt_bench.roofline.side_by_side import HEADERS, PRECISION, Needs, as_data, needs, rows
 from microgpt_bench.roofline.subject import Subject, find_subject
 from microgpt_bench.roofline.tables import MACHINE, group_rows, headers, machine_rows
-from microgpt_bench.work.kernels import kernels_of
+from microgpt_bench.work.kernels import usable_backends
 from microgpt_core.cli.options import json_option, set_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.cpu import cores, cpu
 from microgpt_core.storage.atomic import atomic_write
 
 SECONDS = 2.0  # that steps are timed for
@@ -35,11 +35,12 @@ Examples:
   microgpt roofline gpt2 --no-time             what the step needs at least; nothing is run
   microgpt roofline char --html char.html --advise
   microgpt roofline e16 --peak-gflops 100 --bandwidth 20   of a machine that isn't here
+  microgpt roofline --all-configs --json       what every golden model needs, for other programs
 """
 
 
 @dataclass
-class Found:
+class Findings:
     """Everything that is shown, in whatever form."""
 
     subject: Subject
@@ -58,8 +59,7 @@ class Found:
 
     @property
     def about(self) -> str:
-        threads = "1 thread" if self.roof.threads == 1 else f"{self.roof.threads} threads"
-        return f"{threads} of {cpu()[0]}; roof by {self.roof.by}"
+        return about(self.roof)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -69,8 +69,14 @@ class Found:
         }  # fmt: skip
 
 
+def about(roof: Roof) -> str:
+    threads = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
+    return f"{threads} of {cpu()[0]}; roof by {roof.by}"
+
+
 @click.command("roofline", epilog=EXAMPLES)
-@click.argument("subject", metavar="GOLDEN|PRESET|PIPELINE|RUN")
+@click.argument("subject", required=False, metavar="[GOLDEN|PRESET|PIPELINE|RUN]")
+@click.option("--all-configs", is_flag=True, help="Instead of a subject: every golden model, without times.")
 @click.option("--backend", default="auto", show_default=True, help="Who computes.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For the roof and the step.")
 @click.option("--measure", "again", is_flag=True, help="Measure the machine again, though it was since it was started.")
@@ -85,7 +91,8 @@ class Found:
 @set_option
 @json_option
 def command(
-    subject: str,
+    subject: str | None,
+    all_configs: bool,
     backend: str,
     threads: int,
     again: bool,
@@ -104,17 +111,25 @@ def command(
 
     The machine is measured once after each start, which takes a while, and kept in microgpt's cache.
     """
+    if all_configs:
+        if subject or html or svg or advising:
+            raise click.UsageError("--all-configs is one table; leave out SUBJECT, --html, --svg and --advise")
+        every = needs(backend, overrides)
+        show_all(every, find_roof(PRECISION, threads, again, peak_gflops, bandwidth), as_json)
+        return
+    if subject is None:
+        raise click.UsageError("expected what to look at, such as e16 or names; of every golden model: --all-configs")
     what = find_subject(subject, backend, overrides)
-    roof = find_roof(what, threads, again, peak_gflops, bandwidth)
+    roof = find_roof(what.precision, threads, again, peak_gflops, bandwidth)
     points = what.points(None if no_time else times(subject, backend, overrides, threads))
     advice = advise(situation(what, roof, points)) if advising else []
-    found = Found(what, roof, points, advice)
+    findings = Findings(what, roof, points, advice)
     if svg or html:
-        write(found, html, svg)
+        write(findings, html, svg)
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json.dumps(findings.to_dict()))
     else:
-        show(found, advising)
+        show(findings, advising)
 
 
 def say(text: str) -> None:
@@ -129,13 +144,13 @@ def check_threads(threads: int) -> None:
         )
 
 
-def find_roof(what: Subject, threads: int, again: bool, peak: float | None, bandwidth: float | None) -> Roof:
+def find_roof(precision: str, threads: int, again: bool, peak: float | None, bandwidth: float | None) -> Roof:
     """The machine's, with the numbers that were given in their places; nothing is measured where both were."""
     flops, rate = (1e9 * x if x else None for x in (peak, bandwidth))
     if flops and rate:
-        return given(what.precision, flops, rate, threads)
+        return given(precision, flops, rate, threads)
     check_threads(threads)
-    return roof_of_machine(threads, again, say).override(what.precision, flops, rate)
+    return roof_of_machine(threads, again, say).override(precision, flops, rate)
 
 
 def times(
@@ -152,34 +167,49 @@ def times(
 
 def situation(what: Subject, roof: Roof, points: Sequence[Point]) -> Situation:
     """What advice goes by: what is here beside what was used."""
-    others = [b.name for b in kernels_of("auto").backends]
+    others = [b.name for b in usable_backends()]
     rows, width = what.batch.shape
     return Situation(points, roof, others, rows * width, cores(), what.accumulation)
 
 
-def write(found: Found, html: Path | None, svg: Path | None) -> None:
-    picture = draw(found.ops, found.roof, found.title, found.about, found.subject.precision)
+def write(findings: Findings, html: Path | None, svg: Path | None) -> None:
+    picture = draw(findings.ops, findings.roof, findings.title, findings.about, findings.subject.precision)
     if svg:
         atomic_write(svg, picture.encode("utf-8"))
         say(f"{svg}: the picture")
     if html:
-        kinds = (("op", found.ops), ("part", found.parts))
-        tables = [(f"By {what}", headers(what, groups), group_rows(groups, found.step)) for what, groups in kinds]
-        tables.append(("The machine", MACHINE, machine_rows(found.roof)))
-        made = page(found.title, found.about, picture, tables, found.advice, found.roof.notes)
+        kinds = (("op", findings.ops), ("part", findings.parts))
+        tables = [(f"By {what}", headers(what, groups), group_rows(groups, findings.step)) for what, groups in kinds]
+        tables.append(("The machine", MACHINE, machine_rows(findings.roof)))
+        made = page(findings.title, findings.about, picture, tables, findings.advice, findings.roof.notes)
         atomic_write(html, made.encode("utf-8"))
         say(f"{html}: the page, for any browser")
 
 
-def show(found: Found, advising: bool) -> None:
+def show(findings: Findings, advising: bool) -> None:
     """On a terminal: the machine, the ops, and advice."""
-    click.echo(f"{found.title}: {found.about}\n")
-    print_table(MACHINE, machine_rows(found.roof))
-    for note in found.roof.notes:
+    click.echo(f"{findings.title}: {findings.about}\n")
+    show_machine(findings.roof)
+    print_table(headers("op", findings.ops), group_rows(findings.ops, findings.step))
+    if advising:
+        click.echo("\nwhat would make it faster, by at most so much:" if findings.advice else "\nno advice")
+        for one in findings.advice:
+            click.echo(f"  {one.gain:.1f} times: {one.what}\n      {one.because}")
+
+
+def show_machine(roof: Roof) -> None:
+    print_table(MACHINE, machine_rows(roof))
+    for note in roof.notes:
         click.echo(f"({note})")
     click.echo("")
-    print_table(headers("op", found.ops), group_rows(found.ops, found.step))
-    if advising:
-        click.echo("\nwhat would make it faster, by at most so much:" if found.advice else "\nno advice")
-        for one in found.advice:
-            click.echo(f"  {one.gain:.1f} times: {one.what}\n      {one.because}")
+
+
+def show_all(every: Needs, roof: Roof, as_json: bool) -> None:
+    """Every golden model in one table, or as JSON."""
+    if as_json:
+        data = {"cpu": cpu()[0], "precision": PRECISION, "roof": roof.to_dict(), "models": as_data(every, roof)}
+        click.echo(json.dumps(data))
+        return
+    click.echo(f"every golden model: {about(roof)}\n")
+    show_machine(roof)
+    print_table(HEADERS, rows(every, roof))

@@ -1,7 +1,8 @@
 """The checks before a race: every candidate does the same work, or isn't timed."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,47 +12,55 @@ from microgpt_bench.measuring.racer import CannotRunError, Racer
 ALLOWED = {"float64": 1e-4, "float32": 1e-4, "bfloat16": 5e-2}  # of a loss; of a gradient, beside its largest number
 TOKENS = 16  # that are to be the same
 
-Found = dict[str, dict[str, float]]  # candidate -> what differs -> by how much
+Differences = dict[str, dict[str, float]]  # candidate -> what differs -> by how much
 Check = Callable[[Lane], None]
 
 
-def same_training(found: Found) -> Check:
+def same_training(differences: Differences) -> Check:
     """A check for `race`: the same losses and gradients."""
 
     def check(lane: Lane) -> None:
         with tempfile.TemporaryDirectory(prefix="microgpt-bench-") as folder:
             path = str(Path(folder) / "expected.safetensors")
-            if model := first_own(lane, lambda racer: racer.tell(do="ask", what="write_down", path=path)):
-                each(lane, model[0], lambda racer: compare_training(racer, model[0], path, found))
+            for same in of_same_work(lane):
+                if model := first_own(same, lambda racer: racer.tell(do="ask", what="write_down", path=path)):
+                    each(same, model[0], partial(compare_training, model=model[0], path=path, differences=differences))
 
     return check
 
 
-def same_text(found: Found) -> Check:
+def same_text(differences: Differences) -> Check:
     """A check for `race`: in float32 every candidate writes the same tokens."""
 
     def check(lane: Lane) -> None:
-        if model := first_own(lane, lambda racer: racer.tell(do="ask", what="write", n=TOKENS)):
-            expected = model[1]["tokens"]
-            each(lane, model[0], lambda racer: compare_text(racer, model[0], expected, found))
+        for same in of_same_work(lane):
+            if model := first_own(same, lambda racer: racer.tell(do="ask", what="write", n=TOKENS)):
+                expected = model[1]["tokens"]
+                each(same, model[0], partial(compare_text, model=model[0], expected=expected, differences=differences))
 
     return check
+
+
+def of_same_work(lane: Lane) -> Iterable[Lane]:
+    """Those whose settings have them compute the same; most often that's everybody."""
+    for work in dict.fromkeys(timed.candidate.other_work for timed, _, _ in lane):
+        yield [(timed, racer, turns) for timed, racer, turns in lane if timed.candidate.other_work == work]
 
 
 def each(lane: Lane, model: Racer, compare: Callable[[Racer], None]) -> None:
     """Compare everybody else; who differs, or fails, isn't to go on."""
     for timed, racer, _ in lane:
         try:
-            if racer is not model and not timed.cannot:
+            if racer is not model and not timed.left_out:
                 compare(racer)
         except CannotRunError as error:
-            timed.cannot = str(error)
+            timed.left_out = str(error)
 
 
-def compare_training(racer: Racer, model: Racer, path: str, found: Found) -> None:
+def compare_training(racer: Racer, model: Racer, path: str, differences: Differences) -> None:
     """Raises CannotRunError where a training isn't the one that was written down."""
     who = racer.candidate
-    differs = found[who.label] = racer.tell(do="ask", what="disagreement", path=path)["by"]
+    differs = differences[who.label] = racer.tell(do="ask", what="disagreement", path=path)["by"]
     for what, far in differs.items():
         if not far <= ALLOWED[who.precision]:
             raise CannotRunError(
@@ -60,14 +69,14 @@ def compare_training(racer: Racer, model: Racer, path: str, found: Found) -> Non
             )
 
 
-def compare_text(racer: Racer, model: Racer, expected: list[int], found: Found) -> None:
+def compare_text(racer: Racer, model: Racer, expected: list[int], differences: Differences) -> None:
     """Raises CannotRunError where other tokens are written. In less than float32 they may be."""
     who = racer.candidate
     if who.precision != "float32":
         return
     written = racer.tell(do="ask", what="write", n=TOKENS)["tokens"]
     wrong = sum(a != b for a, b in zip(expected, written, strict=True))
-    found[who.label] = {"tokens": wrong / TOKENS}
+    differences[who.label] = {"tokens": wrong / TOKENS}
     if wrong:
         raise CannotRunError(
             f"{who.label} doesn't write what {model.candidate.label} does: {wrong} of {TOKENS} tokens are others"
@@ -83,5 +92,5 @@ def first_own(lane: Lane, ask: Callable[[Racer], dict[str, Any]]) -> tuple[Racer
             try:
                 return racer, ask(racer)
             except CannotRunError as error:
-                timed.cannot = str(error)
+                timed.left_out = str(error)
     return None

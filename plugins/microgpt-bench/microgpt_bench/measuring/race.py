@@ -14,7 +14,7 @@ from microgpt_bench import __version__
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.measuring.racer import CannotRunError, Racer
 
-WARM = 2  # turns that aren't counted
+WARM = 2  # turns that aren't counted, or cycles of them
 MOST_TURNS = 10_000  # in a block
 LONGEST_BLOCK = 1.5  # seconds, of work that wants many turns in each
 
@@ -34,7 +34,7 @@ class Timed:
     facts: dict[str, Any] = field(default_factory=dict)
     first_s: float = 0.0  # from nothing to the first turn's end, in the first process
     peaks: list[int] = field(default_factory=list)  # bytes of resident memory, of each process the most
-    cannot: str = ""  # why it has no times
+    left_out: str = ""  # why it has no times; "" where it has
 
     @property
     def peak_rss(self) -> int:
@@ -75,16 +75,16 @@ def race(
             with ExitStack() as stack:
                 lane: Lane = []
                 for timed, folder in zip(found, scratch, strict=True):
-                    if not timed.cannot:
+                    if not timed.left_out:
                         say(f"{timed.candidate.label}: getting ready, process {process + 1} of {effort.processes}")
                         racer = stack.enter_context(Racer(timed.candidate, effort.pinned, folder))
                         try:
                             lane.append((timed, racer, get_ready(timed, racer, work, settings, effort)))
                         except CannotRunError as error:
-                            timed.cannot = str(error)
+                            timed.left_out = str(error)
                 if process == 0:
                     check(lane)
-                    lane = [(timed, racer, turns) for timed, racer, turns in lane if not timed.cannot]
+                    lane = [(timed, racer, turns) for timed, racer, turns in lane if not timed.left_out]
                 run_rounds(lane, effort.rounds, say)
                 for timed, racer, _ in lane:
                     look_at_memory(timed, racer)
@@ -94,7 +94,7 @@ def race(
 def get_ready(timed: Timed, racer: Racer, work: str, settings: Mapping[str, Any], effort: Effort) -> int:
     """Have it build and warm up; the turns in a block of it."""
     facts = racer.prepare(work, settings)
-    first, least = float(facts.pop("first_s")), int(facts.pop("least_turns"))
+    first, least, cycle = float(facts.pop("first_s")), int(facts.pop("least_turns")), int(facts.pop("cycle"))
     timed.first_s, timed.facts = timed.first_s or first, facts
     ours, theirs = __version__, facts["versions"].get("microgpt-bench", __version__)
     if theirs != ours:
@@ -102,20 +102,20 @@ def get_ready(timed: Timed, racer: Racer, work: str, settings: Mapping[str, Any]
             f"{timed.candidate.label}: its environment has microgpt-bench {theirs}, this one {ours}, which measures "
             "otherwise; install the same there"
         )
-    ns = max(1.0, min(float(racer.run(1)["ns"]) for _ in range(WARM)))  # a coarse clock may say 0
+    ns = max(1.0, min(float(racer.run(cycle)["ns"]) for _ in range(WARM)) / cycle)  # a coarse clock may say 0
     for kept in (timed.rounds, timed.singles, timed.parts, timed.yardsticks):
         kept.append([])
     turns = max(round(1e9 * effort.block_seconds / ns), min(least, round(1e9 * LONGEST_BLOCK / ns)))
-    return max(1, min(MOST_TURNS, turns))
+    return cycle * max(1, min(MOST_TURNS, turns) // cycle)
 
 
 def look_at_memory(timed: Timed, racer: Racer) -> None:
     """The most that its process has held."""
-    if not timed.cannot:
+    if not timed.left_out:
         try:
             timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))
         except CannotRunError as error:
-            timed.cannot = str(error)
+            timed.left_out = str(error)
 
 
 def run_rounds(lane: Lane, rounds: int, say: Say) -> None:
@@ -124,12 +124,12 @@ def run_rounds(lane: Lane, rounds: int, say: Say) -> None:
         say(f"round {i + 1} of {rounds}")
         start = i % len(lane) if lane else 0
         for timed, racer, turns in (*lane[start:], *lane[:start]):
-            if timed.cannot:
+            if timed.left_out:
                 continue
             try:
                 answer = racer.run(turns)
             except CannotRunError as error:
-                timed.cannot = str(error)
+                timed.left_out = str(error)
                 continue
             timed.rounds[-1].append(answer["ns"] / turns)
             timed.singles[-1].append(answer["one"])

@@ -30,15 +30,15 @@ class Racer:
     def __init__(self, candidate: Candidate, pinned: bool = True, scratch: str = "") -> None:
         """`scratch` is its folder for temporary files: what it compiles, no other candidate finds compiled there."""
         self.candidate, self.pinned = candidate, pinned and can_pin()
-        # Its stderr, in a file since a pipe that nobody reads fills up; closed when the process has ended.
-        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        # In a file, since a pipe that nobody reads fills up; closed when the process has ended.
+        self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.began = perf_counter()
         # -P: a clone that is the current folder mustn't stand in for what another environment has installed
         self.process = subprocess.Popen(
             [candidate.python, "-P", "-m", "microgpt_bench.measuring.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.said,
+            stderr=self.stderr,
             encoding="utf-8",
             env=environment(candidate) | (dict.fromkeys(TEMPORARY, scratch) if scratch else {}),
         )
@@ -49,7 +49,7 @@ class Racer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.process.kill()
         self.process.communicate()
-        self.said.close()
+        self.stderr.close()
 
     def prepare(self, work: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Have it build what is measured, and do it once. Raises CannotRunError where it can't.
@@ -90,8 +90,8 @@ class Racer:
         """How the process ended: its exit code, what that may mean, and the last line that it wrote to stderr."""
         code = self.process.wait()
         why = f" (killed: no answer in {LONGEST_ANSWER:.0f} s, or no memory for so many)" if code == -9 else ""
-        self.said.seek(0)
-        last = self.said.read().splitlines()[-1:]
+        self.stderr.seek(0)
+        last = self.stderr.read().splitlines()[-1:]
         return f"its process ended with exit code {code}{why}{''.join(f': {line}' for line in last)}"
 
 

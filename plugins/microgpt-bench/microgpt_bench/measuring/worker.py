@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import distributions
-from statistics import median
+from statistics import fmean, median
 from time import perf_counter_ns
 from typing import Any
 
@@ -30,8 +30,11 @@ WORK = {  # kind of work -> "module:Class", made of a candidate and the work's o
     "ops": "microgpt_bench.work.ops:Ops",
     "generate": "microgpt_bench.work.generate:Generate",
     "startup": "microgpt_bench.work.startup:Startup",
+    "tokenize": "microgpt_bench.work.tokenize:Tokenize",
+    "checkpoint": "microgpt_bench.work.checkpoint:Checkpoint",
     "calls": "microgpt_bench.work.calls:Calls",
     "roof": "microgpt_bench.work.roof:Machine",
+    "peaks": "microgpt_bench.work.roof:Peaks",
 }
 
 
@@ -50,7 +53,7 @@ class Worker:
 
     def prepare(self, work: str, candidate: dict[str, Any], pinned: bool, **settings: Any) -> dict[str, Any]:
         """Build what is measured and do it once."""
-        who = Candidate(**candidate)
+        who = Candidate(**{**candidate, "overrides": tuple(candidate["overrides"])})  # JSON has lists
         self.peer = who.peer
         if pinned:
             pin(who.threads)
@@ -59,14 +62,20 @@ class Worker:
         self.work.run(1)
         gc.collect()
         gc.freeze()  # what was built stays, so no round has to look through it
-        return {"versions": versions(), "least_turns": self.work.least_turns, **self.work.facts()}
+        turns = {"least_turns": self.work.least_turns, "cycle": self.work.cycle}
+        return {"versions": versions(), **turns, **self.work.facts()}
 
     def run(self, n: int) -> dict[str, Any]:
-        """Do the work `n` times, and once alone; some kinds of it also say how long each of their parts took."""
-        timed = [self.timed(turns) for turns in pieces(n, self.work.pieces)]
+        """Do the work `n` times, and once alone; some kinds of it also say how long each of their parts took.
+
+        Turns that aren't alike are timed one by one, whole cycles of them, and each place in the cycle has a median.
+        """
+        cycle = self.work.cycle
+        timed = [self.timed(turns) for turns in (pieces(n, self.work.pieces) if cycle == 1 else [1] * n)]
         one, _ = timed[0] if n == 1 else self.timed(1)
         _, parts = timed[-1]
-        return {"ns": n * median(ns for ns, _ in timed), "one": one, "parts": parts or {}, "yardstick": yardstick()}
+        ns = n * fmean(median(ns for ns, _ in timed[place::cycle]) for place in range(cycle))
+        return {"ns": ns, "one": one, "parts": parts or {}, "yardstick": yardstick()}
 
     def timed(self, n: int) -> tuple[float, dict[str, float] | None]:
         """The nanoseconds of one of `n` turns, and what the work says of its parts."""

@@ -6,8 +6,9 @@ A thin line spans what the slowest and the fastest tenth of the rounds had.
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from microgpt_bench.report.table import label, number
+from microgpt_bench.report.table import label
 from microgpt_bench.results.result import Report, Result
+from microgpt_bench.roofline.scale import digits
 
 WIDTH, NAMES, BARS = 780, 270, 400  # pixels: of the picture, of its names, of the longest bar
 LINE, BAR = 24, 14
@@ -52,4 +53,4 @@ def rows(shown: Sequence[Result], y: int) -> Iterator[str]:
         yield f'<rect class="{kind}" x="{NAMES}" y="{top}" width="{scale * found:.1f}" height="{BAR}"/>'
         ends = f'x1="{NAMES + scale * low:.1f}" x2="{NAMES + scale * high:.1f}"'
         yield f'<line class="spread" {ends} y1="{middle}" y2="{middle}"/>'
-        yield f'<text x="{NAMES + scale * high + 8:.1f}" y="{top + BAR - 3}">{number(found)}</text>'
+        yield f'<text x="{NAMES + scale * high + 8:.1f}" y="{top + BAR - 3}">{digits(found)}</text>'

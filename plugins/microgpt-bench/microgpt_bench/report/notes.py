@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from microgpt_bench.measuring.agree import ALLOWED
-from microgpt_bench.report.table import label, number
+from microgpt_bench.report.table import label
 from microgpt_bench.results.result import Ratio, Report
+from microgpt_bench.roofline.scale import digits
 
 
 def notes(report: Report) -> Iterator[str]:
@@ -12,6 +13,8 @@ def notes(report: Report) -> Iterator[str]:
     yield from same_work(report)
     told = {label(found): found.settings for found in report.results if found.settings}
     yield from (f"{who}: {settings}" for who, settings in told.items())
+    yield from report.remarks
+    yield from other_sizes(report)
     for ratio in report.ratios:
         yield meaning(ratio)
     for who, why in report.skipped.items():
@@ -34,13 +37,22 @@ def same_work(report: Report) -> Iterator[str]:
         )
 
 
+def other_sizes(report: Report) -> Iterator[str]:
+    """Where a turn isn't as large for everybody."""
+    for model in dict.fromkeys(found.model for found in report.results):
+        tokens = {found.tokens for found in report.results if found.model == model and not found.op}
+        if len(tokens) > 1:
+            least, most = (f"{size:.4g}" for size in (min(tokens), max(tokens)))
+            yield f"{model}: a step has {least} to {most} targets, so ratios are of targets a second"
+
+
 def meaning(ratio: Ratio) -> str:
     """A ratio as a sentence."""
     who = f"{ratio.model}: {ratio.candidate} {ratio.precision}"
     other = f"{ratio.against} ({', '.join(filter(None, [ratio.against_way, ratio.against_precision]))})"
-    interval = f"rounds {number(ratio.p10)}-{number(ratio.p90)}"
+    interval = f"rounds {digits(ratio.p10)}-{digits(ratio.p90)}"
     if ratio.undecided:
         return f"warning: {who} beside {other}: the noise is larger than the difference ({interval}); measure longer"
     if ratio.ratio >= 1:
-        return f"{who} is {number(ratio.ratio)} times as fast as {other}, {interval}"
-    return f"{who} takes {number(1 / ratio.ratio)} times as long as {other}, {interval}"
+        return f"{who} is {digits(ratio.ratio)} times as fast as {other}, {interval}"
+    return f"{who} takes {digits(1 / ratio.ratio)} times as long as {other}, {interval}"

@@ -5,9 +5,12 @@ from functools import partial
 from typing import TypeAlias
 
 from microgpt_bench.results.result import Ratio, Report, Result
+from microgpt_bench.roofline.scale import digits, share
 
 Rows: TypeAlias = list[list[str]]
 Column: TypeAlias = tuple[str, Callable[[Result], str]]
+
+TURNS = {"step": "ms a step", "ops": "ms a step", "generate": "ms a token"}
 
 
 def tables(report: Report) -> Iterable[tuple[Sequence[str], Rows]]:
@@ -24,14 +27,15 @@ def tables(report: Report) -> Iterable[tuple[Sequence[str], Rows]]:
 
 def first_columns(whole: Sequence[Result]) -> Iterable[Column]:
     """What is said of a candidate by itself; a column in which nobody has anything is left out."""
-    turn = {"generate": "ms a token", "startup": "ms"}.get(whole[0].bench if whole else "", "ms a step")
+    turn = TURNS.get(whole[0].bench if whole else "", "ms")
     yield "model", lambda found: found.model
     yield "candidate", label
-    yield turn, lambda found: number(found.median_ms)
+    yield turn, lambda found: digits(found.median_ms)
     yield "10-90 %", spread
-    yield "one alone", lambda found: "" if found.one_at_a_time_ms is None else number(found.one_at_a_time_ms)
+    yield "one alone", lambda found: "" if found.one_at_a_time_ms is None else digits(found.one_at_a_time_ms)
     yield "tokens/s", lambda found: f"{found.tokens_per_s:,.0f}" if found.tokens else ""
-    yield "of the roof", lambda found: "" if found.roof_share is None else percent(found.roof_share)
+    yield "MB/s", lambda found: digits(found.mb_per_s) if found.mb_per_s else ""
+    yield "of the roof", lambda found: "" if found.roof_share is None else share(found.roof_share)
     yield "MB", lambda found: f"{found.peak_rss_mb:,.0f}" if found.peak_rss_mb else ""
     yield "first, s", lambda found: f"{found.first_s:.2f}"
 
@@ -43,8 +47,9 @@ def ratio_columns(ratios: Sequence[Ratio]) -> Iterable[Column]:
     for name in dict.fromkeys(ratio.against for ratio in ratios):
         same = [r for r in ratios if r.against == name and r.against_precision == r.precision]
         best = [r for r in ratios if r.against == name and r.against_precision != r.precision]
-        yield f"times {name}", partial(times, same)
-        yield f"times {name} at its best", partial(times, best)
+        who = "the first" if "[" in name else name  # with its settings it would be as wide as all the rest
+        yield f"times {who}", partial(times, same)
+        yield f"times {who} at its best", partial(times, best)
 
 
 OPS = ("model", "candidate", "op", "ms", "10-90 %", "of the step")
@@ -56,14 +61,14 @@ def label(found: Result) -> str:
 
 
 def spread(found: Result) -> str:
-    return f"{number(found.p10_ms)}-{number(found.p90_ms)}"
+    return f"{digits(found.p10_ms)}-{digits(found.p90_ms)}"
 
 
 def times(ratios: Sequence[Ratio], found: Result) -> str:
     """The ratio, with a question mark where the noise is larger than the difference; "" where there is none."""
     for ratio in ratios:
         if (ratio.model, ratio.candidate, ratio.precision) == (found.model, found.candidate, found.precision):
-            return f"{number(ratio.ratio)}{' ?' if ratio.undecided else ''}"
+            return f"{digits(ratio.ratio)}{' ?' if ratio.undecided else ''}"
     return ""
 
 
@@ -71,15 +76,5 @@ def op_rows(results: Sequence[Result]) -> Iterable[list[str]]:
     for found in results:
         if found.op:
             step = next(one for one in results if not one.op and (one.model, label(one)) == (found.model, label(found)))
-            share = f"{found.median_ms / step.median_ms:.1%}" if step.median_ms else ""
-            yield [found.model, label(found), found.op, number(found.median_ms), spread(found), share]
-
-
-def number(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def percent(share: float) -> str:
-    """A share as a percentage, of a small one with a digit more."""
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+            held = share(found.median_ms / step.median_ms) if step.median_ms else ""
+            yield [found.model, label(found), found.op, digits(found.median_ms), spread(found), held]

@@ -4,6 +4,7 @@ from math import isfinite
 
 from microgpt_bench.results.compare import Verdict
 from microgpt_bench.results.comparison import MEANS, Comparison
+from microgpt_bench.roofline.scale import share
 
 HEADERS = ("model", "candidate", "what", "of the step", "times as long", "between", "verdict")
 
@@ -11,8 +12,8 @@ HEADERS = ("model", "candidate", "what", "of the step", "times as long", "betwee
 def row(verdict: Verdict) -> tuple[str, ...]:
     high = f"{verdict.high:.3f}" if isfinite(verdict.high) else "?"
     between = f"{verdict.low:.3f}-{high}" if isfinite(verdict.high) else "anything"
-    what, share = verdict.op or f"the whole {whole(verdict)}", f"{verdict.share:.1%}" if verdict.op else ""
-    return verdict.model, who(verdict), what, share, f"{verdict.time_ratio:.3f}", between, verdict.verdict
+    what, held = verdict.op or f"the whole {whole(verdict)}", share(verdict.share) if verdict.op else ""
+    return verdict.model, who(verdict), what, held, f"{verdict.time_ratio:.3f}", between, verdict.verdict
 
 
 def whole(verdict: Verdict) -> str:
@@ -46,7 +47,7 @@ def heading(comparison: Comparison) -> str:
 
 def sentence(verdict: Verdict) -> str:
     what = f"{verdict.op} of {verdict.model}" if verdict.op else f"{verdict.bench} of {verdict.model}"
-    held = f", which holds {verdict.share:.0%} of the step," if verdict.op else ""
+    held = f", which holds {share(verdict.share)} of the step," if verdict.op else ""
     between = f"{verdict.low:.2f} to {verdict.high:.2f}"
     return f"slower: {what} on {who(verdict)}{held} takes {verdict.time_ratio:.2f} times as long ({between})"
 

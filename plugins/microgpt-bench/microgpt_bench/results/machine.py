@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from microgpt_bench.measuring.pin import cores
 from microgpt_core import __version__
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.cpu import cores, cpu
 from microgpt_core.pipeline.runs.provenance import git_state
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.pack import CORE_DISTRIBUTION, version_of

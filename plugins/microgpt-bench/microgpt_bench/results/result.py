@@ -17,8 +17,8 @@ SCHEMA = 1
 class Result:
     """One candidate's times of one kind of work. Times are of one turn: a step, a token, an op's calls in a step."""
 
-    bench: str  # "step", "ops", "generate" or "startup"
-    model: str  # a golden model's name, or a pipeline's
+    bench: str  # "step", "ops", "generate", "startup", "tokenize" or "checkpoint"
+    model: str  # a golden model's name, or what is started, or done: "char encode", "e64 save"
     candidate: str
     precision: str
     threads: int
@@ -37,6 +37,7 @@ class Result:
     environment: str = ""  # the Python environment that it ran in, where several were raced; `candidate` begins with it
     yardstick_ms: tuple[tuple[float, ...], ...] = ()  # the fixed piece of work right after each of `rounds_ms`
     peer: bool = False  # another program
+    mb_per_s: float = 0.0  # millions of bytes of text or of files; 0 where a turn goes through none
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Report:
     ratios: list[Ratio] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)  # candidate -> why it has no times
     agreement: dict[str, dict[str, float]] = field(default_factory=dict)  # candidate -> what differs, by how much
+    remarks: list[str] = field(default_factory=list)  # how it was measured, where not everybody ran like everybody
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, which knows neither infinity nor NaN: the largest number stands for them."""
@@ -128,6 +130,7 @@ def of_rounds(
         yardstick_ms=in_ms(timed.yardsticks),
         peer=who.peer,
         settings=str(timed.facts.get("settings", "")),
+        mb_per_s=timed.facts.get("bytes", 0) / 1e3 / found.median if found.median else 0.0,
         **more,
     )
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,9 @@ FOLDER = Path("bench")
 
 def default_path(bench: str) -> Path:
     """Where a report goes that was given no name: bench/2026-03-01-142530-step.json in the current folder."""
-    return FOLDER / f"{datetime.now():%Y-%m-%d-%H%M%S}-{bench}.json"
+    first = f"{datetime.now():%Y-%m-%d-%H%M%S}-{bench}"
+    names = chain([first], (f"{first}-{n}" for n in count(2)))
+    return next(path for name in names if not (path := FOLDER / f"{name}.json").exists())
 
 
 def save(report: Report, path: Path) -> None:

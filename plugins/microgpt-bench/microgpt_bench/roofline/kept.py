@@ -1,20 +1,24 @@
 """The roof of this machine as it was measured last: once for each start of the machine and number of threads;
 once a day where the system gives its starts no name, as macOS and Windows don't.
 
-It is measured in a process of its own, pinned and told its threads before it loads anything, as races are.
+It is measured in a process of its own, pinned and told its threads before it loads anything, as races are. Its peaks,
+and those of all cores, are kept for runs, too: as a share of these they say how fast they train.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from microgpt_bench import __version__
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.measuring.race import Say
 from microgpt_bench.measuring.racer import Racer
 from microgpt_bench.roofline.roof import Roof
-from microgpt_core.pipeline.runs.cpu import cpu
+from microgpt_core.pipeline.runs.cpu import cores, cpu, described
+from microgpt_core.pipeline.runs.peak import peaks_file
 from microgpt_core.plugins.pack import version_of
 from microgpt_core.storage.atomic import atomic_write
 from microgpt_core.text.cache import cache_folder
@@ -30,14 +34,38 @@ def roof_of_machine(threads: int = 1, again: bool = False, say: Say = lambda tex
         return roof
     say(f"measuring what this machine can do with {threads} thread{'s' if threads > 1 else ''}, which takes a while")
     roof = measured_elsewhere(threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, (json.dumps(roof.to_dict(), indent=2) + "\n").encode("utf-8"))
+    peaks = {threads: roof.peaks, **({} if threads == cores() else {cores(): peaks_elsewhere(cores())})}
+    keep(path, roof.to_dict())
+    keep(peaks_file(), with_peaks(peaks))
     return roof
 
 
 def measured_elsewhere(threads: int) -> Roof:
     with Racer(Candidate("roof", threads=threads)) as racer:
         return Roof.from_dict(racer.prepare("roof", {})["roof"])
+
+
+def peaks_elsewhere(threads: int) -> dict[str, float]:
+    with Racer(Candidate("roof", threads=threads)) as racer:
+        found: dict[str, float] = racer.prepare("peaks", {})["peaks"]
+        return found
+
+
+def with_peaks(peaks: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    """What `peaks.json` is to hold: these of this processor, and what else it holds, if it isn't damaged."""
+    try:
+        kept = dict(json.loads(peaks_file().read_text(encoding="utf-8")))
+        ours = dict(kept.get(described(), {}))
+    except (OSError, ValueError, TypeError):
+        kept, ours = {}, {}
+    for threads, rates in peaks.items():
+        ours[str(threads)] = {precision: round(flops / 1e9, 3) for precision, flops in rates.items()}
+    return {**kept, described(): ours}
+
+
+def keep(path: Path, data: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, (json.dumps(data, indent=2) + "\n").encode("utf-8"))
 
 
 def place(threads: int) -> Path:

@@ -10,9 +10,9 @@ from time import perf_counter
 
 import numpy as np
 
-from microgpt_bench.roofline.caches import Cache, caches
 from microgpt_bench.roofline.microkernels import Array, MicroKernels, NumPyKernels, Pass, Stream
 from microgpt_bench.roofline.roof import MEMORY, Level, Roof
+from microgpt_core.pipeline.runs.cpu import Cache, caches
 from microgpt_core.pipeline.runs.machine import available_memory, in_units
 
 SECONDS = 0.1  # for each way in each round
@@ -49,9 +49,8 @@ def measure(
 def measure_once(
     threads: int, native: MicroKernels | None, seconds: float, sizes: Sequence[Cache], largest: int, clock: Clock
 ) -> Roof:
-    kernels: list[MicroKernels] = [native, NumPyKernels()] if native else [NumPyKernels()]
-    computing = {precision: runs for k in reversed(kernels) for precision, runs in k.computing.items()}
-    peaks = {precision: max(operations(runs, seconds, clock)) for precision, runs in computing.items()}
+    kernels = kernels_with(native)
+    peaks = peaks_once(kernels, seconds, clock)
     streams = {kind: ways for k in reversed(kernels) for kind, ways in k.streams.items()}
     found = []
     for name, holds, nbytes in places(sizes, threads, largest):
@@ -61,6 +60,25 @@ def measure_once(
     if len(found) == 1:
         notes.append("this system doesn't say how large its caches are")
     return Roof(peaks, tuple(found), threads, " and ".join(k.name for k in kernels), tuple(notes))
+
+
+def measure_peaks(
+    native: MicroKernels | None = None, seconds: float = SECONDS, clock: Clock = perf_counter
+) -> dict[str, float]:
+    """The FLOP/s of each precision alone, with as many threads as this process was told."""
+    kernels = kernels_with(native)
+    rounds = [peaks_once(kernels, seconds, clock) for _ in range(ROUNDS)]
+    return {precision: max(found[precision] for found in rounds) for precision in rounds[0]}
+
+
+def kernels_with(native: MicroKernels | None) -> list[MicroKernels]:
+    """Who measures, the best first."""
+    return [native, NumPyKernels()] if native else [NumPyKernels()]
+
+
+def peaks_once(kernels: Sequence[MicroKernels], seconds: float, clock: Clock) -> dict[str, float]:
+    computing = {precision: runs for k in reversed(kernels) for precision, runs in k.computing.items()}
+    return {precision: max(rate(run, seconds, clock) for run in runs) for precision, runs in computing.items()}
 
 
 def room_for_memory() -> int:
@@ -84,13 +102,6 @@ def even(nbytes: int) -> int:
     return max(GRAIN, nbytes // GRAIN * GRAIN)
 
 
-def operations(ways: Sequence[Callable[[], int]], seconds: float, clock: Clock) -> Iterable[float]:
-    """The FLOP/s of each way."""
-    for run in ways:
-        flops = run()  # warm
-        yield flops / best(run, seconds, clock)
-
-
 def moved(
     streams: Mapping[str, Sequence[Stream]], nbytes: int, threads: int, seconds: float, clock: Clock
 ) -> dict[str, float]:
@@ -102,9 +113,7 @@ def moved(
             for make in ways:
                 passes = [make(buffer, times) for buffer in buffers]
                 run = passes[0] if threads == 1 else partial(together, pool, passes)
-                run()  # warm
-                rate = nbytes * threads * times / best(run, seconds, clock)
-                rates[kind] = max(rates.get(kind, 0.0), rate)
+                rates[kind] = max(rates.get(kind, 0.0), rate(run, seconds, clock))
     return rates
 
 
@@ -115,17 +124,17 @@ def aligned(nbytes: int) -> Array:
     return memory[start : start + nbytes]
 
 
-def together(pool: ThreadPoolExecutor, passes: Sequence[Pass]) -> None:
-    """Every pass at once, each on a thread."""
-    for future in [pool.submit(run) for run in passes]:
-        future.result()
+def together(pool: ThreadPoolExecutor, passes: Sequence[Pass]) -> int:
+    """Every pass at once, each on a thread; the bytes of all."""
+    return sum(future.result() for future in [pool.submit(run) for run in passes])
 
 
-def best(run: Callable[[], object], seconds: float, clock: Clock) -> float:
-    """The seconds of the fastest of many runs: whatever disturbs one only makes it slower."""
+def rate(run: Callable[[], int], seconds: float, clock: Clock = perf_counter) -> float:
+    """How much a second the fastest of many runs does: whatever disturbs one only makes it slower."""
+    amount = run()  # warm
     begin, found = clock(), list[float]()
     while len(found) < LEAST_REPEATS or clock() - begin < seconds:
         start = clock()
         run()
         found.append(clock() - start)
-    return min(found)
+    return amount / min(found)

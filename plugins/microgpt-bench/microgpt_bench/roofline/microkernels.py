@@ -18,8 +18,12 @@ from microgpt_bench.results.machine import blas
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Compute: TypeAlias = Callable[[], int]  # keeps every thread at multiplying and adding; the operations that it made
-Pass: TypeAlias = Callable[[], object]  # moves every byte of the buffers that it was made for
-Stream: TypeAlias = Callable[[Array, int], Pass]  # made for a buffer of bytes, which it goes through so many times
+Pass: TypeAlias = Callable[[], int]  # goes through the buffer that it was made for; the bytes that it moved
+Stream: TypeAlias = Callable[[Array, int], Pass]  # made for a buffer, which it goes through about so many times
+
+
+LINE = 64  # bytes that caches move at once
+AT_ONCE = 32  # windows that one call writes
 
 
 class MicroKernels(Protocol):
@@ -59,41 +63,67 @@ def product(n: int, precision: str) -> Compute:
     return run
 
 
+# A single pass over the first cache takes less time than calling a function. So one call makes many of them.
+
+
 def again(numbers: Array, times: int) -> Array:
-    """Rows that are all the same memory: one call goes through it many times, and costs as much as one."""
+    """Rows that are all the same memory."""
     return as_strided(numbers, (times, numbers.size), (0, numbers.itemsize), writeable=False)
+
+
+def windows(numbers: Array, times: int) -> Array:
+    """Rows that begin a line of the cache after the one before and hold nearly all of the memory. To be written: NumPy
+    would go through rows that are all the same memory column by column.
+    """
+    between, most = LINE // numbers.itemsize, max(1, numbers.nbytes // LINE // 4)
+    rows = min(times, AT_ONCE, most)
+    return as_strided(numbers, (rows, numbers.size - (rows - 1) * between), (LINE, numbers.itemsize))
 
 
 def dots(data: Array, times: int) -> Pass:
     """Each row's first half times its second: two loads for each multiply-add, by BLAS."""
     first, second = (again(half, times) for half in np.split(data.view(np.float32), 2))
     out = np.empty(times, np.float32)
-    return lambda: np.vecdot(first, second, out=out)
+
+    def run() -> int:
+        np.vecdot(first, second, out=out)
+        return times * data.nbytes
+
+    return run
 
 
 def maxima(data: Array, times: int) -> Pass:
     """The largest number of each row: one load and one instruction that is as wide as the machine's registers."""
     rows, out = again(data.view(np.int32), times), np.empty(times, np.int32)
-    return lambda: np.maximum.reduce(rows, axis=1, out=out)
+
+    def run() -> int:
+        np.maximum.reduce(rows, axis=1, out=out)
+        return times * data.nbytes
+
+    return run
 
 
 def fills(data: Array, times: int) -> Pass:
-    """One number everywhere, a call each time."""
-    numbers = data.view(np.float32)
+    """The same byte everywhere, for which C libraries have their widest loops."""
+    rows = windows(data, times)
+    calls = -(-times // len(rows))
 
-    def run() -> None:
-        for _ in range(times):
-            numbers.fill(1.0)
+    def run() -> int:
+        for _ in range(calls):
+            rows.fill(1)
+        return calls * rows.nbytes
 
     return run
 
 
 def copies(data: Array, times: int) -> Pass:
-    """Plain copies, a call each: in the first cache, calling takes longer than copying."""
-    target, source = np.split(data.view(np.float32), 2)
+    """Plain copies from one half to the other."""
+    target, source = (windows(half, times) for half in np.split(data.view(np.float32), 2))
+    calls = -(-times // len(target))
 
-    def run() -> None:
-        for _ in range(times):
+    def run() -> int:
+        for _ in range(calls):
             np.copyto(target, source)
+        return calls * (target.nbytes + source.nbytes)
 
     return run

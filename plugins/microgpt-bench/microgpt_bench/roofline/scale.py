@@ -64,7 +64,7 @@ def digits(value: float) -> str:
     """Three of them that count: 0.0123, 1.23, 12.3, 123."""
     if value >= 99.95:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}" if value >= 0.995 else f"{value:.2g}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}" if value >= 0.9995 else f"{value:.3g}"
 
 
 def share(value: float) -> str:

@@ -13,6 +13,7 @@ from time import perf_counter
 from microgpt_bench.golden import GOLDEN, SEED
 from microgpt_bench.roofline.points import Point, points_of
 from microgpt_bench.work.kernels import kernels_of
+from microgpt_bench.work.training import timed_step
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.plan import Plan
@@ -73,10 +74,7 @@ class Subject:
 
     def step(self) -> tuple[list[int], list[int]]:
         """Make a step: the nanoseconds of each call of the two plans."""
-        (inputs,) = self.loss.window_inputs([self.batch])
-        micro = self.loss.training.replay_for(*inputs).timed(*inputs)
-        inputs = self.update.inputs()
-        return micro, self.update.plan.replay_for(*inputs).timed(*inputs)
+        return timed_step(self.loss, self.update, self.batch)
 
     def times(self, seconds: float) -> tuple[list[float], list[float]]:
         """The median nanoseconds of each call, of as many steps as there is time for."""

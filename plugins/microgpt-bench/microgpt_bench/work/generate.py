@@ -4,7 +4,7 @@ from typing import Any
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
-from microgpt_bench.work.kernels import kernels_of
+from microgpt_bench.work.choice import choice
 from microgpt_bench.work.peers import find_peer
 from microgpt_bench.work.work import Work
 from microgpt_core.components.peer import Generation
@@ -26,7 +26,8 @@ class Generate(Work):
         if who.peer:
             self.generation = find_peer(who.use).generation(golden.build(), who.way, who.precision, who.threads)
         else:
-            self.generation = OwnGeneration(golden.build(who.precision), kernels_of(who.use))
+            golden, kernels = choice(golden, who)
+            self.generation = OwnGeneration(golden.build(who.precision), kernels)
 
     def run(self, n: int) -> None:
         self.generation.run(n)

@@ -1,5 +1,8 @@
-"""The kernels of a backend, found among the packs that are installed."""
+"""Backends and their kernels, found among the packs that are installed."""
 
+from collections.abc import Sequence
+
+from microgpt_core.components import Backend
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.read import read_pipeline
@@ -11,3 +14,8 @@ def kernels_of(backend: str) -> Kernels:
     """What `backend:` in a pipeline would choose. Raises ConfigurationError where it isn't here, or can't run."""
     registry = load(builtin)
     return find_kernels(read_pipeline("names", registry, {"backend": backend}), registry)
+
+
+def usable_backends() -> Sequence[Backend]:
+    """Those that can run here, the fastest first."""
+    return kernels_of("auto").backends

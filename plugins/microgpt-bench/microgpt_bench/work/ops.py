@@ -7,6 +7,7 @@ from typing import Any
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
+from microgpt_bench.work.choice import choice
 from microgpt_bench.work.step import BATCHES, LONGEST
 from microgpt_bench.work.training import own_training
 from microgpt_bench.work.work import Work
@@ -22,9 +23,12 @@ class Ops(Work):
     def __init__(self, who: Candidate, model: str, longest: float = LONGEST) -> None:
         if who.peer:
             raise ConfigurationError("a peer has no plan, so its ops can't be timed one by one")
-        batches = GOLDEN[model].batches(BATCHES)
+        golden, kernels = choice(GOLDEN[model], who)
+        batches = golden.batches(BATCHES)
+        if len({batch.shape for batch in batches}) > 1:
+            raise ConfigurationError("its batches differ in shape, so a step has no ops that could be timed again")
         self.tokens = sum(b.n_targets for b in batches) / len(batches)
-        self.training = own_training(GOLDEN[model], who, batches, longest)
+        self.training = own_training(golden, kernels, who.precision, batches, longest)
         self.names = [names(plan.calls) for plan in self.training.plans()]
 
     def run(self, n: int) -> dict[str, float]:

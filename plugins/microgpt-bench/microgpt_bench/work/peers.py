@@ -15,6 +15,16 @@ def find_peer(name: str) -> Peer:
     return peer
 
 
+def tokenizer_of(name: str, threads: int) -> list[Candidate]:
+    """A peer that tokenizes: there is one way to run it. Raises ConfigurationError for one that doesn't."""
+    if type(find_peer(name)).tokenizer is Peer.tokenizer:
+        raise ConfigurationError(f"{name}: it has no tokenizer; race it by: microgpt bench step --against {name}")
+    return [Candidate(name, threads=threads, peer=True)]
+
+
 def ways_of(name: str, precision: str, threads: int) -> list[Candidate]:
-    """Every way to run a peer in a precision."""
-    return [Candidate(name, precision, threads, peer=True, way=way) for way in find_peer(name).ways(precision)]
+    """Every way to run a peer in a precision. Raises ConfigurationError for one that only tokenizes."""
+    peer = find_peer(name)
+    if type(peer).training is Peer.training:
+        raise ConfigurationError(f"{name}: it trains nothing; race it by: microgpt bench tokenize --against {name}")
+    return [Candidate(name, precision, threads, peer=True, way=way) for way in peer.ways(precision)]

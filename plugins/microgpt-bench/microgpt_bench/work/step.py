@@ -5,6 +5,7 @@ from typing import Any
 
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
+from microgpt_bench.work.choice import choice
 from microgpt_bench.work.peers import find_peer
 from microgpt_bench.work.training import own_training
 from microgpt_bench.work.work import Work
@@ -20,19 +21,19 @@ class Step(Work):
     pieces = 32
 
     def __init__(self, who: Candidate, model: str, longest: float = LONGEST) -> None:
-        self.golden, self.longest = GOLDEN[model], longest
-        self.settings = find_peer(who.use).settings(who.way, who.precision) if who.peer else ""
-        self.batches = self.golden.batches(BATCHES)
-        self.training: Training = self.peer(who) if who.peer else self.own(who)
-
-    def own(self, who: Candidate) -> Training:
-        return own_training(self.golden, who, self.batches, self.longest)
-
-    def peer(self, who: Candidate) -> Training:
-        golden = self.golden
-        return find_peer(who.use).training(
-            golden.build(), self.batches, golden.optimizer(), who.way, who.precision, who.threads
-        )
+        golden, self.settings = GOLDEN[model], ""
+        self.training: Training
+        if who.peer:
+            peer = find_peer(who.use)
+            self.batches, self.settings = golden.batches(BATCHES), peer.settings(who.way, who.precision)
+            given = golden.build(), self.batches, golden.optimizer()
+            self.training = peer.training(*given, who.way, who.precision, who.threads)
+        else:
+            golden, kernels = choice(golden, who)
+            self.batches = golden.batches(BATCHES)
+            self.training = own_training(golden, kernels, who.precision, self.batches, longest)
+        if len({batch.shape for batch in self.batches}) > 1:  # each with a plan of its own, and a time
+            self.cycle = BATCHES
 
     def run(self, n: int) -> None:
         self.training.run(n)

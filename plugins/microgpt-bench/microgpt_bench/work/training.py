@@ -3,33 +3,31 @@
 from array import array
 from collections.abc import Mapping, Sequence
 from math import ceil
-from time import perf_counter
 
-from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import Golden
-from microgpt_bench.work.kernels import kernels_of
-from microgpt_core import ops
 from microgpt_core.components import Buffer, Optimizer, flat
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.capture import capture
 from microgpt_core.engine.plan import Plan
-from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.models.model import Model
+from microgpt_core.pipeline.preview.timing import seconds_per_flop
 from microgpt_core.text.batch import Batch
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.update import Update
 
-ROWS = 64
+ROWS = 64  # of the product by which a step's time is guessed
 PER_WEIGHT = 6  # FLOPs for each token: a multiply-add forward, two backward
 
 
 class OwnTraining:
     """The two plans that the trainer replays, and nothing else of the trainer."""
 
-    def __init__(self, model: Model, batches: Sequence[Batch], optimizer: Optimizer, kernels: Kernels) -> None:
+    def __init__(
+        self, model: Model, batches: Sequence[Batch], optimizer: Optimizer, kernels: Kernels, recompute: int = 0
+    ) -> None:
         self.model, self.batches, self.lr = model, batches, optimizer.lr
-        self.loss, self.update = BatchLoss(model, kernels=kernels), Update(model, optimizer, kernels=kernels)
+        self.loss = BatchLoss(model, kernels=kernels, recompute=recompute)
+        self.update = Update(model, optimizer, kernels=kernels)
         self.update.allocate()
         self.steps = 0
 
@@ -48,11 +46,9 @@ class OwnTraining:
 
     def timed_step(self) -> tuple[list[int], list[int]]:
         """Make a step: the nanoseconds of each call of the two plans."""
-        (inputs,) = self.loss.window_inputs([self.batches[self.steps % len(self.batches)]])
-        micro = self.loss.training.replay_for(*inputs).timed(*inputs)
-        inputs = self.update.inputs(self.lr, self.steps)
+        batch, step = self.batches[self.steps % len(self.batches)], self.steps
         self.steps += 1
-        return micro, self.update.plan.replay_for(*inputs).timed(*inputs)
+        return timed_step(self.loss, self.update, batch, self.lr, step)
 
     def run(self, n: int) -> float:
         loss = 0.0
@@ -63,29 +59,30 @@ class OwnTraining:
         return loss
 
 
-def own_training(golden: Golden, who: Candidate, batches: Sequence[Batch], longest: float) -> OwnTraining:
-    """A golden model's training on a backend. Raises ConfigurationError where a step takes longer than `longest`, in
-    seconds: found out by a guess, since the weights alone may take minutes.
+def timed_step(
+    loss: BatchLoss, update: Update, batch: Batch, lr: float = 0.0, step: int = 0
+) -> tuple[list[int], list[int]]:
+    """Make a step: the nanoseconds of each call of forward and backward, and of the update."""
+    (inputs,) = loss.window_inputs([batch])
+    micro = loss.training.replay_for(*inputs).timed(*inputs)
+    inputs = update.inputs(lr, step)
+    return micro, update.plan.replay_for(*inputs).timed(*inputs)
+
+
+def own_training(
+    golden: Golden, kernels: Kernels, precision: str, batches: Sequence[Batch], longest: float
+) -> OwnTraining:
+    """A golden model's training. Raises ConfigurationError where a step takes longer than `longest`, in seconds: found
+    out by a guess, since the weights alone may take minutes.
     """
-    kernels = kernels_of(who.use)
     flops = PER_WEIGHT * golden.shape().n_parameters * golden.tokens
-    seconds = flops * seconds_per_flop(golden, kernels)
+    seconds = flops * seconds_per_flop(kernels, "float32", ROWS, golden.fields["n_embd"])
     if seconds > longest:
         raise ConfigurationError(
             f"a step of {golden.name} would take about {seconds:,.0f} s; to measure it all the same: --longest "
             f"{ceil(1.5 * seconds)}"
         )
-    return OwnTraining(golden.build(who.precision), batches, golden.optimizer(), kernels)
-
-
-def seconds_per_flop(golden: Golden, kernels: Kernels) -> float:
-    """Of a matrix product as wide as the model: a guess, made before anything is begun that takes hours."""
-    x, w = (tensor([[0.0] * golden.fields["n_embd"]] * ROWS) for _ in range(2))
-    product = capture(ops.linear, x, w, kernels=kernels)
-    product(x, w)
-    start = perf_counter()
-    product(x, w)
-    return (perf_counter() - start) / product.plan.flops
+    return OwnTraining(golden.build(precision), batches, golden.optimizer(), kernels, golden.recompute)
 
 
 def copied(buffer: Buffer) -> Buffer:

@@ -10,6 +10,7 @@ class Work:
 
     pieces: ClassVar[int] = 1  # that a block of turns is timed in: the median counts, not one that was disturbed
     least_turns: ClassVar[int] = 1  # in a block, if that doesn't take too long
+    cycle: int = 1  # turns after which it begins anew, where they aren't alike: a block is made of whole ones
 
     def run(self, n: int) -> dict[str, float] | None:
         """Do it `n` times. Returns the nanoseconds of its parts, if they were timed."""

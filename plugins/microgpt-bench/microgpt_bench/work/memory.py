@@ -1,0 +1,48 @@
+"""How much memory a candidate will hold: known from its plans before it is started, of other programs by their like."""
+
+from microgpt_bench.candidate import Candidate
+from microgpt_bench.golden import GOLDEN, Golden
+from microgpt_bench.work.choice import choice
+from microgpt_core.engine.backends import REFERENCE, Kernels
+from microgpt_core.engine.capture import plan_of
+from microgpt_core.engine.tensor import Tensor
+from microgpt_core.engine.value import Value
+from microgpt_core.errors import ConfigurationError
+from microgpt_core.training.loss import BatchLoss
+from microgpt_core.training.update import Update
+
+OWN, PEER = 60_000_000, 500_000_000  # bytes of a process before it has a model: PyTorch with its compiler has most
+TRAINING, ALL = ("step", "ops"), ("step", "ops", "generate")
+
+
+def needed(bench: str, model: str, who: Candidate) -> int:
+    """Bytes, about. Who can't run here needs none: its process says why."""
+    if bench not in ALL:
+        return 0
+    try:
+        golden, kernels = (GOLDEN[model], REFERENCE) if who.peer else choice(GOLDEN[model], who)
+        weights = 4 * golden.shape().n_parameters
+        held, workspace = training_bytes(golden, kernels) if bench in TRAINING else (weights, 0)
+    except ConfigurationError:
+        return 0
+    return PEER + weights + held if who.peer else OWN + held + workspace  # a peer has its weights from a model of ours
+
+
+def training_bytes(golden: Golden, kernels: Kernels) -> tuple[int, int]:
+    """Weights, gradients, the optimizer's state and the values of the two plans; and what the kernels need beside them.
+
+    Other precisions than float32 need less, but for sums and a second copy of the weights.
+    """
+    model = golden.shape()
+    model.set_precision("float32")
+    loss = BatchLoss(model, kernels=kernels, recompute=golden.recompute)
+    update = Update(model, golden.optimizer(), kernels=kernels)
+    rows, width = golden.rows, int(golden.fields["block_size"])
+    shape = (1, rows * width) if golden.batching == "packed" else (rows, width)
+    inputs = [Tensor(Value(shape, "i")) for _ in ("tokens", "targets", "positions")]
+    inputs += [Tensor(Value((1,), "f")), *([Tensor(Value((3,), "i"))] if model.noisy else [])]
+    micro = plan_of(loss.step, *inputs, kernels=kernels, recompute=loss.segments)
+    plans = micro, plan_of(update.step, *update.inputs(), kernels=kernels)
+    values, workspace = sum(plan.region_bytes for plan in plans), max(plan.workspace_bytes for plan in plans)
+    weights, state = (p.value for p in model.parameters()), (t.value for t in update.state.values())
+    return 2 * sum(v.nbytes for v in weights) + sum(v.nbytes for v in state) + values, workspace
