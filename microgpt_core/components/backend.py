@@ -1,6 +1,7 @@
 """Who runs ops. An op is *what*, a kernel is one op on one backend, a backend is *who*."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +17,10 @@ class Kernel:
     """
 
     sets: ClassVar[tuple[str, ...]] = ()
+
+    def has(self, method: str) -> bool:
+        """Whether this kernel has `forward` or `backward`."""
+        return getattr(type(self), method) is not getattr(Kernel, method)
 
     def supports(self, shapes: Mapping[str, Shape], formats: Mapping[str, str]) -> str | None:
         """None where this kernel can run, otherwise the reason why it can't."""
@@ -48,6 +53,16 @@ class Kernel:
         raise NotImplementedError
 
 
+@dataclass
+class Part:
+    """A plan's turn in a loop: inputs come from the turn's place in a feed, results go to the turn's place."""
+
+    runs: Sequence[Callable[[], object]]
+    reads: Sequence[tuple[Buffer, Buffer]]  # (an input of the plan, its feed: as many of them as there are turns)
+    writes: Sequence[tuple[Buffer, Buffer]]  # (an output of the plan, where it goes)
+    until: Buffer | None = None  # the loop ends after this part where the turn's number here isn't finite
+
+
 class Backend:
     """Who runs ops. Its kernels are registered beside it, under `<backend>/<op>`."""
 
@@ -61,3 +76,12 @@ class Backend:
     def view(self, buffer: Buffer) -> Any:
         """What this backend's kernels want of a buffer (an array over the same bytes, say), made once."""
         return buffer
+
+    def join(self, runs: Sequence[Callable[[], object]]) -> Sequence[Callable[[], object]]:
+        """Prepared calls that follow one another in a plan, made fewer: native code may run them all in one go."""
+        return runs
+
+    def loop(self, parts: Sequence[Part]) -> Callable[[int, int], int] | None:
+        """Turns of whole plans in one go: a function of their number and of the first one's, which says how many were
+        made whole. None where this backend has no such thing."""
+        return None

@@ -126,7 +126,7 @@ class Kernels:
 
 def refusal(kernel: Kernel, call: Call) -> str | None:
     """Why a kernel can't run a call; None where it can."""
-    if getattr(type(kernel), call.method) is getattr(Kernel, call.method):
+    if not kernel.has(call.method):
         return f"has no {call.method}"
     values = {n: v for n, v in call.arguments.items() if v is not None}
     return kernel.supports({n: v.shape for n, v in values.items()}, {n: v.format for n, v in values.items()})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from time import perf_counter_ns
 
-from microgpt_core.components.buffer import Buffer, flat
+from microgpt_core.components.backend import Part
+from microgpt_core.components.buffer import Buffer, flat, new_buffer
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.context import capturing
 from microgpt_core.engine.plan import PlanValue
@@ -51,10 +52,12 @@ class Replay:
         self._changed = {v for line in lines for v in line.call.updates.values() if v.external}
         self._content: object = None  # the region's, while it is this replay's
         workspace = self.region.view(self.plan.region_bytes, (lent,), "B", lent) if lent else None
-        self._program = [
+        self._calls = [
             line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets, workspace)
             for line in lines
         ]
+        by_backend = groupby(zip(lines, self._calls), key=lambda pair: pair[0].choice.backend)
+        self.program = [run for backend, some in by_backend for run in backend.join([run for _, run in some])]
 
     @property
     def left_behind(self) -> bool:
@@ -79,22 +82,36 @@ class Replay:
         self._run(inputs, marks)
         return [end - start for start, end in pairwise(marks)]
 
-    def _run(self, inputs: Sequence[Tensor], marks: list[int] | None = None) -> None:
-        """Every call on the inputs; into `marks`, the time before the first and after each."""
+    def part(self, turns: int) -> Part:
+        """Its part in a loop, with room for the inputs and the outputs of so many turns."""
+        values = [self._values[i] for i in (*self.plan.inputs, *self.plan.outputs)]
+        room = [(v.buffer(), new_buffer((turns, *v.shape), v.format)) for v in values]
+        return Part(self.program, room[: len(self.plan.inputs)], room[len(self.plan.inputs) :])
+
+    def enter(self) -> None:
+        """Nobody else runs in the region until its `busy` is released. Raises CaptureError where somebody does."""
         if capturing():
             raise CaptureError("a replay inside a capture would run now and be frozen; call the function itself there")
         if not self.region.busy.acquire(blocking=False):
             raise CaptureError("two replays in one region at once; give the second a region of its own")
+
+    def claim(self) -> None:
+        """From now on the region holds what this replay computes. Raises CaptureError where memory has moved."""
+        self._content = self.region.content = object()
+        self._check_outside()
+
+    def _run(self, inputs: Sequence[Tensor], marks: list[int] | None = None) -> None:
+        """Every call on the inputs; into `marks`, the time before the first and after each."""
+        self.enter()
         try:
             self._copy_in(inputs)
-            self._content = self.region.content = object()
-            self._check_outside()
+            self.claim()
             if marks is None:
-                for run in self._program:
+                for run in self.program:
                     run()
             else:
                 marks[:] = [perf_counter_ns()]
-                for run in self._program:
+                for run in self._calls:
                     run()
                     marks.append(perf_counter_ns())
         finally:

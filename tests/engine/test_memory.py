@@ -113,9 +113,9 @@ def poisoned(function, inputs, change=lambda replay: None, kernels=None, recompu
 
         return spoiled
 
-    replay._program = [before(at, run) for at, run in enumerate(replay._program)]
+    replay.program = [before(at, run) for at, run in enumerate(replay.program)]
     results = replay(*inputs)
-    spoil(len(replay._program))
+    spoil(len(replay.program))
     return [bytes(r.data) for r in results]
 
 

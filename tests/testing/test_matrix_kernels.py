@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from microgpt_core.components import Backend, Kernel, Unary, flat
+from microgpt_core.components import Backend, Kernel, Op, Unary, accumulate, flat, write
 from microgpt_core.ops import OPS
 from microgpt_core.testing import check_kernel
 from microgpt_core.testing.case import make_case
@@ -313,4 +313,53 @@ def test_only_attention_may_spread_what_is_hidden_from_it(name: str, passes: boo
     op.name = name  # type: ignore[misc]
     report = check_kernel(Spreading(), op, Flat(), op.examples)
     assert bool(report) == passes
+    assert [r.check for r in report.results if r.state == "failed"] == ([] if passes else ["special_numbers_agree"])
+
+
+class Careless(Op):
+    """Its backward multiplies what doesn't count by zero, which of NaN makes NaN."""
+
+    name = "attention"
+    examples = ({"x": (5,)},)
+
+    def shapes(self, x):
+        return {"out": x}
+
+    def forward(self, out, x):
+        write(out, x.tolist())
+
+    def backward(self, d_x, d_out, x):
+        hidden = 0.0 * sum(x)
+        if d_x is not None:
+            accumulate(d_x, [d + hidden for d in d_out])
+
+
+class Careful(Kernel):
+    def forward(self, out, x):
+        out[:] = x
+
+    def backward(self, d_x, d_out, x):
+        if d_x is not None:
+            for i, d in enumerate(d_out):
+                d_x[i] += d
+
+
+class Hiding(Careful):
+    """A NaN that counts becomes 0."""
+
+    def forward(self, out, x):
+        for i, v in enumerate(x):
+            out[i] = v if v == v else 0.0
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name", "passes"),
+    [(Careful, "attention", True), (Careful, "other", False), (Hiding, "attention", False)],
+)
+def test_only_attention_may_be_finite_where_the_reference_multiplies_nan_by_zero(
+    kernel: type[Kernel], name: str, passes: bool
+) -> None:
+    op = Careless()
+    op.name = name  # type: ignore[misc]
+    report = check_kernel(kernel(), op, Flat(), op.examples)
     assert [r.check for r in report.results if r.state == "failed"] == ([] if passes else ["special_numbers_agree"])
