@@ -14,6 +14,7 @@ WITHOUT = ("unknown", "there is no command")  # what is said of a component, or 
 # Distribution -> settings of a pipeline that need it.
 SETTINGS = {
     "microgpt-numpy": ("--set", "backend=numpy"),
+    "microgpt-simd": ("--set", "backend=simd"),
     "microgpt-mish": ("--set", "model.activation=mish"),
     "microgpt-reverse": ("--set", "tokenizer=reverse", "--set", "analyzers=[prediction-entropy]"),
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from microgpt_bench.golden import Golden
+from microgpt_bench.work.block import Block
 from microgpt_core.components import Buffer, Optimizer, flat
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.plan import Plan
@@ -30,6 +31,7 @@ class OwnTraining:
         self.update = Update(model, optimizer, kernels=kernels)
         self.update.allocate()
         self.steps = 0
+        self.block: Block | None = None
 
     def plans(self) -> tuple[Plan, Plan]:
         """Of forward and backward, and of the update."""
@@ -51,6 +53,12 @@ class OwnTraining:
         return timed_step(self.loss, self.update, batch, self.lr, step)
 
     def run(self, n: int) -> float:
+        """Make n steps; where they are many and batches of one shape, in one go. The last one's loss."""
+        if n > 1 and len({batch.shape for batch in self.batches}) == 1:
+            self.block = self.block or Block(self.loss, self.update, self.batches, self.lr)
+            if self.block.most > 1:
+                self.steps += n
+                return self.block.run(n, self.steps - n)
         loss = 0.0
         for _ in range(n):
             loss = self.loss.train([self.batches[self.steps % len(self.batches)]])

@@ -1,0 +1,81 @@
+"""What a native call may be given: checked once, when a kernel is bound to its buffers, since C would just write.
+
+The engine's plans are right by construction; this is for whoever binds a kernel by hand.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from microgpt_core.components import Buffer, Op, Shape, show_shape
+from microgpt_core.errors import ShapeError
+from microgpt_simd.native import span
+
+Views = Mapping[str, Buffer | None]
+
+
+def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any]) -> None:
+    """Raise ShapeError where a buffer isn't what the op's signature wants, or one that is written overlaps another."""
+    names = op.signature.forward if method == "forward" else op.signature.backward
+    if tuple(views) != names:
+        raise ShapeError(f"{op.name}.{method}: arguments are {', '.join(views)}; expected {', '.join(names)}")
+    for name, view in views.items():
+        if view is not None:
+            check_view(op, name, view)
+        elif name not in op.signature.optional and not may_be_left_out(op, name):
+            raise ShapeError(f"{op.name}.{method}: {name} is missing")
+    expected = shapes_of(op, method, views, attributes)
+    for name, view in views.items():
+        wanted = expected.get(name.removeprefix("d_") if name.startswith("d_") else name)
+        if view is not None and wanted is not None and view.shape != wanted:
+            raise ShapeError(
+                f"{op.name}.{method}: {name} has shape {show_shape(view.shape)}, expected {show_shape(wanted)}"
+            )
+    check_overlap(op, method, views)
+
+
+def check_view(op: Op, name: str, view: Buffer) -> None:
+    what = f"{op.name}: {name}"
+    if not isinstance(view, memoryview) or not view.c_contiguous:
+        raise ShapeError(f"{what} is a {type(view).__name__}, expected a C-contiguous memoryview")
+    format = "i" if name in op.integers else "f"
+    if view.format != format and not (op.name == "zero" and view.format in "fi"):
+        raise ShapeError(f"{what} has format {view.format!r}, expected {format!r}")
+    if 0 in view.shape or not view.shape:
+        raise ShapeError(f"{what} has shape {view.shape}; every axis needs at least 1, and there is at least one")
+
+
+def shapes_of(op: Op, method: str, views: Views, attributes: Mapping[str, Any]) -> dict[str, Shape]:
+    """The shapes that inputs, outputs and saved values must have, as far as the given ones tell."""
+    known = {name: view.shape for name, view in views.items() if view is not None}
+    result = next((known[n] for o in op.signature.outputs for n in (f"d_{o}", o) if n in known), None)
+    inputs: dict[str, Shape | None] = {}
+    for name in op.signature.inputs:
+        shape = known.get(name, known.get(f"d_{name}"))
+        if shape is None and name not in op.signature.optional:
+            # Backward doesn't read it, and nobody wants its gradient: it can only be as the output is, or one a row.
+            shape = result[:-1] if result and name in op.integers else result
+        inputs[name] = shape
+    if method == "backward" and not any(f"d_{name}" in known for name in op.signature.inputs):
+        return known  # nothing is written
+    values = {**op.signature.attributes, **attributes}
+    made = op.shapes(*inputs.values(), **{n: values[n] for n in op.signature.attributes})
+    shapes = {name: shape if isinstance(shape[0], int) else shape[1] for name, shape in made.items()}
+    return {**{n: s for n, s in inputs.items() if s is not None}, **shapes}
+
+
+def may_be_left_out(op: Op, name: str) -> bool:
+    """Gradients that nobody wants."""
+    return name.startswith("d_") and name.removeprefix("d_") in op.signature.inputs
+
+
+def check_overlap(op: Op, method: str, views: Views) -> None:
+    """Two gradients may be one buffer, where two inputs were one tensor; nothing else that is written may be shared."""
+    gradients = {name for name in views if may_be_left_out(op, name)}
+    written = gradients if method == "backward" else {*op.signature.produced, *op.mutates}
+    spans = {name: span(view) for name, view in views.items() if view is not None}
+    for name in sorted(written & set(spans)):
+        low, high = spans[name]
+        for other, (start, end) in spans.items():
+            same = {name, other} <= gradients and (low, high) == (start, end)
+            if other != name and low < end and start < high and not same:
+                raise ShapeError(f"{op.name}.{method}: {name}, which is written, overlaps {other}")

@@ -1,0 +1,3 @@
+/* The kernels with what baseline may use: see level.c. */
+#define MG_LEVEL _baseline
+#include "level.c"

@@ -1,0 +1,262 @@
+/* The matrix product that every product of a GPT becomes: C (m, n) = A (m, k) B (k, n), or C += A B.
+
+   Three loops would do:  for i, for j, for p: C[i][j] += A[i][p] * B[p][j].  What makes it fast is where the numbers lie:
+
+   tile    up to 16 rows by up to 4 vectors of C are kept in registers while p goes over a stretch of k
+   pack    the columns of B that a tile reads are copied beside one another first, where they lie far apart; so are A's
+   share   the team's workers take rows of C, or columns where there are more of those
+
+   Every number of C is the same sum in the same order, whatever the tile, the packing and the number of workers: over
+   stretches of STRETCH numbers of k, one after the other, each summed from its first product to its last. So a row
+   computed alone has the same bits as in a batch. */
+
+#ifndef MG_PRODUCT_H
+#define MG_PRODUCT_H
+
+#include "share.h"
+#include "vector.h"
+
+enum { STRETCH = 256 };        /* of k: 256 rows of 64 packed columns are 64 KiB, 6 packed rows of A 6 KiB */
+enum { COLUMNS = 32 * LANES }; /* of B that are packed at a time, into at most 512 KiB */
+enum { ROWS = 96 };            /* of A that are packed at a time, into 96 KiB */
+enum { NEAR = 16384 };         /* bytes that A may span to be read where it lies: half of the first cache */
+
+typedef struct { /* number (i, j) is at[i * row + j * column] */
+    const float *at;
+    int64_t row, column;
+} matrix;
+
+typedef struct {
+    int64_t k;
+    matrix a;       /* mr rows */
+    const float *b; /* row p at b + p * b_row */
+    int64_t b_row;
+    float *c;
+    int64_t c_row;
+    const float *bias; /* NULL, or added to every row */
+    int add, last;     /* whether C is added to; how many lanes of the last vector count */
+} tile;
+
+/* The rows that a tile has for each number of vectors: as many sums as the registers hold beside what they read. */
+#if LANES == 16
+enum { MOST_VECTORS = 4 };
+static const int most_rows[] = {0, 16, 12, 8, 6};
+#else
+enum { MOST_VECTORS = 3 };
+static const int most_rows[] = {0, 12, 6, 4};
+#endif
+
+INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged)
+{
+    const float *a = t->a.at, *b = t->b;
+    const int64_t row = t->a.row, column = t->a.column, b_row = t->b_row;
+    vf sum[16][4];
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < nv; j++)
+            sum[i][j] = (vf){0};
+    for (int64_t p = 0; p < t->k; p++, a += column, b += b_row) {
+        vf right[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < nv; j++)
+            right[j] = ragged && j == nv - 1 ? load_n(b + j * LANES, t->last) : load(b + j * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            vf left = splat(a[i * row]);
+#pragma GCC unroll 4
+            for (int j = 0; j < nv; j++)
+                sum[i][j] = fma_(left, right[j], sum[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++) {
+        float *c = t->c + i * t->c_row;
+#pragma GCC unroll 4
+        for (int j = 0; j < nv; j++, c += LANES) {
+            const int part = ragged && j == nv - 1;
+            vf total = sum[i][j];
+            if (t->add)
+                total += part ? load_n(c, t->last) : load(c);
+            if (t->bias)
+                total += part ? load_n(t->bias + j * LANES, t->last) : load(t->bias + j * LANES);
+            if (part)
+                store_n(c, total, t->last);
+            else
+                store(c, total);
+        }
+    }
+}
+
+#define TILE(mr, nv)                                                                   \
+    static void tile_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 0); }            \
+    static void ragged_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 1); }
+#define TILES_4(nv) TILE(1, nv) TILE(2, nv) TILE(3, nv) TILE(4, nv)
+#define TILES_6(nv) TILES_4(nv) TILE(5, nv) TILE(6, nv)
+#define TILES_8(nv) TILES_6(nv) TILE(7, nv) TILE(8, nv)
+#define TILES_12(nv) TILES_8(nv) TILE(9, nv) TILE(10, nv) TILE(11, nv) TILE(12, nv)
+#define TILES_16(nv) TILES_12(nv) TILE(13, nv) TILE(14, nv) TILE(15, nv) TILE(16, nv)
+#define NAMES_4(kind, nv) kind##_1_##nv, kind##_2_##nv, kind##_3_##nv, kind##_4_##nv
+#define NAMES_6(kind, nv) NAMES_4(kind, nv), kind##_5_##nv, kind##_6_##nv
+#define NAMES_8(kind, nv) NAMES_6(kind, nv), kind##_7_##nv, kind##_8_##nv
+#define NAMES_12(kind, nv) NAMES_8(kind, nv), kind##_9_##nv, kind##_10_##nv, kind##_11_##nv, kind##_12_##nv
+#define NAMES_16(kind, nv) NAMES_12(kind, nv), kind##_13_##nv, kind##_14_##nv, kind##_15_##nv, kind##_16_##nv
+
+typedef void (*run)(const tile *);
+#if LANES == 16
+TILES_16(1) TILES_12(2) TILES_8(3) TILES_6(4)
+static const run tiles[2][5][17] = {
+    {{0}, {0, NAMES_16(tile, 1)}, {0, NAMES_12(tile, 2)}, {0, NAMES_8(tile, 3)}, {0, NAMES_6(tile, 4)}},
+    {{0}, {0, NAMES_16(ragged, 1)}, {0, NAMES_12(ragged, 2)}, {0, NAMES_8(ragged, 3)}, {0, NAMES_6(ragged, 4)}},
+};
+#else
+TILES_12(1) TILES_6(2) TILES_4(3)
+static const run tiles[2][4][13] = {
+    {{0}, {0, NAMES_12(tile, 1)}, {0, NAMES_6(tile, 2)}, {0, NAMES_4(tile, 3)}},
+    {{0}, {0, NAMES_12(ragged, 1)}, {0, NAMES_6(ragged, 2)}, {0, NAMES_4(ragged, 3)}},
+};
+#endif
+
+/* Cut n things into pieces of at most `most`, as equal as can be: where piece i begins. */
+INLINE int64_t pieces(int64_t n, int64_t most) { return (n + most - 1) / most; }
+INLINE int64_t piece(int64_t n, int64_t count, int64_t i) { return i * (n / count) + (i < n % count ? i : n % count); }
+
+/* Copy rows of A beside one another, a tile's rows together: number (i, p) to to[p * mr + i]. */
+static void pack_rows(float *to, matrix a, int64_t m, int64_t k, int64_t most)
+{
+    int64_t count = pieces(m, most);
+    for (int64_t t = 0; t < count; t++) {
+        int64_t first = piece(m, count, t), mr = piece(m, count, t + 1) - first;
+        const float *from = a.at + first * a.row;
+        if (a.row == 1) {
+            for (int64_t p = 0; p < k; p++, to += mr, from += a.column)
+                for (int64_t i = 0; i < mr; i++)
+                    to[i] = from[i];
+        } else {
+            for (int64_t p = 0; p < k; p++, to += mr, from += a.column)
+                for (int64_t i = 0; i < mr; i++)
+                    to[i] = from[i * a.row];
+        }
+    }
+}
+
+/* Copy n columns of B beside one another, with zeros up to a whole vector: row p to to + p * width. */
+static void pack_columns(float *to, matrix b, int64_t k, int64_t n)
+{
+    int64_t width = pieces(n, LANES) * LANES;
+    for (int64_t j = 0; j < n; j += LANES) {
+        int64_t some = n - j < LANES ? n - j : LANES;
+        if (b.column == 1) {
+            for (int64_t p = 0; p < k; p++)
+                store(to + p * width + j, load_n(b.at + p * b.row + j, some));
+            continue;
+        }
+        for (int64_t p = 0; p < k; p += LANES) { /* b.row is 1 */
+            int64_t rows = k - p < LANES ? k - p : LANES;
+            vf x[LANES];
+            turn_part(x, b.at + j * b.column + p, b.column, some, rows);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < LANES; i++)
+                if (i < rows)
+                    store(to + (p + i) * width + j, x[i]);
+        }
+    }
+}
+
+/* C = A B or C += A B, plus the bias, by one worker. Of A one axis and of B one axis has its numbers side by side. */
+static void product_alone(
+    float *c, int64_t c_row, int64_t m, int64_t n, int64_t k, matrix a, matrix b, int add, const float *bias,
+    float *scratch)
+{
+    const int64_t reach = b.column == 1 ? k * b.row : INT64_MAX / 8;
+    const int packs_b = b.column != 1 || (reach * 4 > 16 * NEAR && m > 2 * most_rows[1]);
+    const int packs_a = a.column != 1 && k * a.column * 4 > NEAR;
+    const int64_t columns = packs_b ? (m <= most_rows[1] ? MOST_VECTORS * LANES : COLUMNS) : n;
+    const int64_t vectors = pieces(n < columns ? n : columns, LANES), most_v = vectors < MOST_VECTORS ? vectors : MOST_VECTORS;
+    const int64_t most = most_rows[most_v];
+    const int64_t rows = packs_a ? ROWS / most * most : m;
+    float *const packed_b = scratch + ROWS * STRETCH;
+    for (int64_t n0 = 0; n0 < n; n0 += columns) {
+        const int64_t n_here = n - n0 < columns ? n - n0 : columns;
+        const int64_t n_vectors = pieces(n_here, LANES), panels = pieces(n_vectors, most_v);
+        for (int64_t k0 = 0; k0 < k; k0 += STRETCH) {
+            const int64_t k_here = k - k0 < STRETCH ? k - k0 : STRETCH;
+            tile t = {.k = k_here, .c_row = c_row, .add = add || k0 > 0};
+            if (packs_b)
+                for (int64_t j = 0; j < panels; j++) {
+                    int64_t first = piece(n_vectors, panels, j) * LANES, last = piece(n_vectors, panels, j + 1) * LANES;
+                    matrix part = {b.at + k0 * b.row + (n0 + first) * b.column, b.row, b.column};
+                    pack_columns(packed_b + first * k_here, part, k_here, (last < n_here ? last : n_here) - first);
+                }
+            for (int64_t m0 = 0; m0 < m; m0 += rows) {
+                const int64_t m_here = m - m0 < rows ? m - m0 : rows, count = pieces(m_here, most);
+                matrix some = {a.at + m0 * a.row + k0 * a.column, a.row, a.column};
+                if (packs_a)
+                    pack_rows(scratch, some, m_here, k_here, most);
+                for (int64_t j = 0; j < panels; j++) {
+                    const int64_t v0 = piece(n_vectors, panels, j), nv = piece(n_vectors, panels, j + 1) - v0;
+                    const int64_t first = v0 * LANES, end = first + nv * LANES;
+                    t.last = end > n_here ? (int)(LANES - (end - n_here)) : LANES;
+                    t.b = packs_b ? packed_b + first * k_here : b.at + k0 * b.row + n0 + first;
+                    t.b_row = packs_b ? nv * LANES : b.row;
+                    t.bias = bias && k0 + k_here == k ? bias + n0 + first : 0;
+                    const run *const by_rows = tiles[t.last < LANES][nv];
+                    for (int64_t i = 0; i < count; i++) {
+                        const int64_t row = piece(m_here, count, i), mr = piece(m_here, count, i + 1) - row;
+                        t.a = packs_a ? (matrix){scratch + row * k_here, 1, mr}
+                                      : (matrix){some.at + row * some.row, some.row, some.column};
+                        t.c = c + (m0 + row) * c_row + n0 + first;
+                        by_rows[mr](&t);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Floats of scratch that a product needs, for each worker. */
+enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
+
+typedef struct {
+    float *c;
+    int64_t c_row, m, n, k;
+    matrix a, b;
+    int add;
+    const float *bias;
+    float *scratch;
+} product;
+
+static void product_rows(void *job, int64_t first, int64_t last, int worker)
+{
+    const product *p = job;
+    matrix a = {p->a.at + first * p->a.row, p->a.row, p->a.column};
+    product_alone(
+        p->c + first * p->c_row, p->c_row, last - first, p->n, p->k, a, p->b, p->add, p->bias,
+        p->scratch + worker * PRODUCT_SCRATCH);
+}
+
+static void product_columns(void *job, int64_t first, int64_t last, int worker) /* in vectors */
+{
+    const product *p = job;
+    const int64_t from = first * LANES, to = last * LANES < p->n ? last * LANES : p->n;
+    matrix b = {p->b.at + from * p->b.column, p->b.row, p->b.column};
+    product_alone(
+        p->c + from, p->c_row, p->m, to - from, p->k, p->a, b, p->add, p->bias ? p->bias + from : 0,
+        p->scratch + worker * PRODUCT_SCRATCH);
+}
+
+/* Below so many multiply-adds a second worker costs more than it brings. */
+enum { PRODUCT_ALONE = 1 << 18 };
+
+static void multiply(const mg_call *call, product p)
+{
+    p.scratch = call->workspace;
+    if (p.m * p.n * p.k < PRODUCT_ALONE)
+        product_rows(&p, 0, p.m, 0);
+    else if (p.m >= p.n)
+        call->team->share(call->team, p.m, product_rows, &p);
+    else
+        call->team->share(call->team, pieces(p.n, LANES), product_columns, &p);
+}
+
+#endif

@@ -1,0 +1,179 @@
+/* Vectors of LANES floats, as wide as this level has them, and the few things that are done with them.
+
+   Arithmetic is written with the compiler's own vectors (a * b + c); what those lack is named here, once per level. */
+
+#ifndef MG_VECTOR_H
+#define MG_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 16
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define LANES 8
+#else
+#define LANES 4
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#endif
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(4 * LANES)));
+typedef int32_t vi __attribute__((vector_size(4 * LANES))); /* a mask has all bits of a lane or none */
+typedef float vf_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t vi_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+INLINE vf splat(float x) { return x - (vf){0}; }
+INLINE vi splat_int(int32_t x) { return x - (vi){0}; }
+INLINE vf load(const float *p) { return *(const vf_anywhere *)p; }
+INLINE void store(float *p, vf x) { *(vf_anywhere *)p = x; }
+
+INLINE vi lane_numbers(void)
+{
+#if LANES == 16
+    return (vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif LANES == 8
+    return (vi){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    return (vi){0, 1, 2, 3};
+#endif
+}
+
+/* a b + c, rounded once where the level can (baseline x86-64 rounds twice). */
+INLINE vf fma_(vf a, vf b, vf c)
+{
+#if LANES == 16
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif LANES == 8
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* The first n numbers, zeros after them; n from 0 to LANES. Nothing behind them is read. */
+INLINE vf load_n(const float *p, int64_t n)
+{
+#if LANES == 16
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif LANES == 8
+    return (vf)_mm256_maskload_ps(p, (__m256i)(lane_numbers() < splat_int((int32_t)n)));
+#else
+    vf x = {0};
+    for (int64_t i = 0; i < n; i++)
+        x[i] = p[i];
+    return x;
+#endif
+}
+
+INLINE void store_n(float *p, vf x, int64_t n)
+{
+#if LANES == 16
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#elif LANES == 8
+    _mm256_maskstore_ps(p, (__m256i)(lane_numbers() < splat_int((int32_t)n)), (__m256)x);
+#else
+    for (int64_t i = 0; i < n; i++)
+        p[i] = x[i];
+#endif
+}
+
+/* Lane by lane, a where the mask is set, else b. */
+INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vf larger(vf a, vf b) { return choose(a > b, a, b); }
+INLINE vf magnitude(vf x) { return (vf)((vi)x & splat_int(0x7fffffff)); }
+INLINE vf with_sign_of(vf x, vf sign) { return (vf)((vi)x | ((vi)sign & splat_int(INT32_MIN))); }
+
+INLINE vf root(vf x)
+{
+#if LANES == 16
+    return (vf)_mm512_sqrt_ps((__m512)x);
+#elif LANES == 8
+    return (vf)_mm256_sqrt_ps((__m256)x);
+#else
+    for (int i = 0; i < LANES; i++)
+        x[i] = sqrtf(x[i]);
+    return x;
+#endif
+}
+
+/* Lanes in pairs, then pairs of pairs: a fixed order. */
+INLINE float sum_lanes(vf x)
+{
+    float half[LANES];
+    store(half, x);
+    for (int n = LANES / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            half[i] += half[i + n];
+    return half[0];
+}
+
+INLINE float largest_lane(vf x)
+{
+    float top = x[0];
+    for (int i = 1; i < LANES; i++)
+        top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+/* Turn a matrix of LANES x LANES, a vector a row, so that rows become columns: at each stage s = 1, 2, 4, ... what lies
+   s above the diagonal of each square of 2 s changes places with what lies s below it. */
+#if LANES == 16
+#define EACH_LANE(F, s) \
+    F(0, s), F(1, s), F(2, s), F(3, s), F(4, s), F(5, s), F(6, s), F(7, s), F(8, s), F(9, s), F(10, s), F(11, s), \
+        F(12, s), F(13, s), F(14, s), F(15, s)
+#elif LANES == 8
+#define EACH_LANE(F, s) F(0, s), F(1, s), F(2, s), F(3, s), F(4, s), F(5, s), F(6, s), F(7, s)
+#else
+#define EACH_LANE(F, s) F(0, s), F(1, s), F(2, s), F(3, s)
+#endif
+#define UPPER(i, s) ((i) & (s) ? LANES + ((i) ^ (s)) : (i))
+#define LOWER(i, s) ((i) & (s) ? LANES + (i) : ((i) | (s)))
+#define TURN(s)                                                                     \
+    for (int i = 0; i < LANES; i++)                                                 \
+        if (!(i & (s))) {                                                           \
+            vf a = x[i], b = x[i | (s)];                                            \
+            x[i] = __builtin_shufflevector(a, b, EACH_LANE(UPPER, s));              \
+            x[i | (s)] = __builtin_shufflevector(a, b, EACH_LANE(LOWER, s));        \
+        }
+
+INLINE void turn(vf x[LANES])
+{
+#pragma GCC unroll 16
+    TURN(1)
+#pragma GCC unroll 16
+    TURN(2)
+#if LANES > 4
+#pragma GCC unroll 16
+    TURN(4)
+#endif
+#if LANES > 8
+#pragma GCC unroll 16
+    TURN(8)
+#endif
+}
+
+/* The same of a part of a matrix: `rows` rows of `columns` numbers (both at most LANES), zeros beyond. */
+INLINE void turn_part(vf x[LANES], const float *from, int64_t stride, int64_t rows, int64_t columns)
+{
+    if (rows == LANES && columns == LANES) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            x[i] = load(from + i * stride);
+    } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            x[i] = i < rows ? load_n(from + i * stride, columns) : (vf){0};
+    }
+    turn(x);
+}
+
+#endif

@@ -1,0 +1,41 @@
+"""Which instructions this machine's processor has, and the kernels made of them."""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from microgpt_core.errors import ConfigurationError
+from microgpt_simd.native import cpu_features
+
+LEVELS: dict[str, frozenset[str]] = {  # and what the processor has to have for them
+    "baseline": frozenset(),
+    "avx2": frozenset({"avx2", "fma"}),
+    "avx512": frozenset({"avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq"}),
+}
+FORCED = "MICROGPT_SIMD"
+
+
+def best_level() -> str:
+    """The widest level that the processor and the operating system have."""
+    return [name for name, needed in LEVELS.items() if needed <= cpu_features()][-1]
+
+
+def chosen_level() -> str:
+    """The level that MICROGPT_SIMD asks for, else the widest. Raises ConfigurationError for one that isn't here."""
+    asked = os.environ.get(FORCED) or best_level()
+    if asked not in LEVELS:
+        raise ConfigurationError(f"{FORCED}={asked}: unknown; allowed: {', '.join(LEVELS)}, or leave it out")
+    if missing := LEVELS[asked] - cpu_features():
+        raise ConfigurationError(
+            f"{FORCED}={asked}: this processor lacks {', '.join(sorted(missing))}; the widest here: {best_level()}"
+        )
+    return asked
+
+
+@cache
+def level_kernels(level: str) -> Mapping[str, Any]:
+    """The capsules of a level's kernels: "rmsnorm.forward", and "linear.forward workspace" where one is wanted."""
+    kernels: Mapping[str, Any] = import_module(f"microgpt_simd._{level}").kernels
+    return kernels

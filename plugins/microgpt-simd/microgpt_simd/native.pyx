@@ -1,0 +1,281 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Calls and programs: native kernels bound to their buffers, run one by one or all in one go without the interpreter."""
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.math cimport isfinite
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from microgpt_core.errors import DataError
+
+DEF MOST_ARRAYS = 16
+DEF MOST_ATTRIBUTES = 8
+
+
+cdef extern from "team.h" nogil:
+    mg_team *mg_make_team(int threads)
+    void mg_end_team(mg_team *team)
+    uint64_t mg_flush_denormals()
+    void mg_restore_denormals(uint64_t before)
+
+
+cdef extern from "cpu.h" nogil:
+    const char *mg_cpu_feature(int i)
+
+
+def cpu_features():
+    """What the processor can do, as far as kernels are made for it: {"avx2", "fma", ...}."""
+    cdef int i = 0
+    found = set()
+    while mg_cpu_feature(i) is not NULL:
+        found.add((<bytes>mg_cpu_feature(i)).decode())
+        i += 1
+    return frozenset(found - {""})
+
+
+cdef class Team:
+    """Threads that share the work of calls: made once, waiting in between."""
+
+    cdef mg_team *team
+
+    def __cinit__(self, int threads):
+        self.team = mg_make_team(threads)
+        if self.team is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.team is not NULL:
+            mg_end_team(self.team)
+
+    @property
+    def threads(self):
+        return self.team.threads
+
+
+cdef class Call:
+    """A kernel on its buffers. Calling it runs it; a program runs many."""
+
+    cdef mg_array arrays[MOST_ARRAYS]
+    cdef mg_attribute attributes[MOST_ATTRIBUTES]
+    cdef mg_fault fault
+    cdef mg_call call
+    cdef mg_kernel kernel
+    cdef readonly str op
+    cdef tuple names
+    cdef tuple kept  # what the addresses belong to
+
+    def __cinit__(self, str op, dict shapes, dict attributes, Team team, sets=frozenset()):
+        """A call whose buffers are still to come. `shapes` has (shape, format) or None for each argument, in order."""
+        cdef int i, axis
+        cdef mg_array *array
+        if len(shapes) > MOST_ARRAYS or len(attributes) > MOST_ATTRIBUTES:
+            raise ValueError(f"{op}: a native kernel has at most {MOST_ARRAYS} arguments and {MOST_ATTRIBUTES} attributes")
+        self.op, self.names, self.kept = op, tuple(shapes), (team,)
+        for i, (name, given) in enumerate(shapes.items()):
+            array = &self.arrays[i]
+            array.set = name in sets
+            array.size = array.rows = array.width = 1
+            for axis in range(MG_AXES):
+                array.shape[axis] = 1
+            if given is None:
+                array.size = 0
+                continue
+            shape, format = given
+            array.format = ord(format)
+            for axis, length in enumerate(shape):
+                array.size *= length
+                if axis < MG_AXES:
+                    array.shape[axis] = length
+            array.width = shape[len(shape) - 1]
+            array.rows = array.size // array.width
+        for i, value in enumerate(attributes.values()):
+            self.attributes[i].given = value is not None
+            self.attributes[i].number = number = value or 0
+            self.attributes[i].integer = int(number) if abs(number) < 2**62 else 0
+        self.call.array, self.call.attribute, self.call.fault = self.arrays, self.attributes, &self.fault
+        self.call.team = team.team
+
+    def workspace(self, capsule):
+        """The bytes that the kernel wants beside its arguments, as a capsule's function says."""
+        cdef mg_workspace ask = <mg_workspace>PyCapsule_GetPointer(capsule, MG_WORKSPACE_CAPSULE)
+        return ask(&self.call)
+
+    def bind(self, capsule, buffers, workspace):
+        """The kernel and its memory. Returns the call itself."""
+        cdef int i
+        self.kernel = <mg_kernel>PyCapsule_GetPointer(capsule, MG_CAPSULE)
+        for i, buffer in enumerate(buffers):
+            self.arrays[i].data = NULL if buffer is None else address(buffer)
+        self.call.workspace = NULL if workspace is None else address(workspace)
+        self.kept += (tuple(buffers), workspace)
+        return self
+
+    def __call__(self):
+        cdef int code
+        cdef uint64_t before
+        with nogil:
+            before = mg_flush_denormals()
+            code = self.kernel(&self.call)
+            mg_restore_denormals(before)
+        if code:
+            self.complain(code)
+
+    def complain(self, int code):
+        """Raise what a kernel's return code means."""
+        if code != MG_OUT_OF_RANGE:
+            raise RuntimeError(f"{self.op}: the native kernel failed with code {code}")
+        fault = self.fault
+        raise DataError(
+            f"{self.op}: {self.names[fault.argument]} has {fault.found} at index {fault.at} "
+            f"(allowed: {fault.least} to {fault.most})"
+        )
+
+
+cdef class Program:
+    """Calls that follow one another, run in one go."""
+
+    cdef readonly tuple calls
+    cdef mg_call **each
+    cdef mg_kernel *kernels
+    cdef int n
+
+    def __cinit__(self, calls):
+        cdef Call call
+        cdef int i
+        self.calls = tuple(calls)
+        self.n = len(self.calls)
+        self.each = <mg_call **>malloc(self.n * sizeof(mg_call *))
+        self.kernels = <mg_kernel *>malloc(self.n * sizeof(mg_kernel))
+        if self.each is NULL or self.kernels is NULL:
+            raise MemoryError
+        for i in range(self.n):
+            call = self.calls[i]
+            self.each[i], self.kernels[i] = &call.call, call.kernel
+
+    def __dealloc__(self):
+        free(self.each)
+        free(self.kernels)
+
+    def __call__(self):
+        cdef int i, code = 0
+        cdef uint64_t before
+        with nogil:
+            before = mg_flush_denormals()
+            for i in range(self.n):
+                code = self.kernels[i](self.each[i])
+                if code:
+                    break
+            mg_restore_denormals(before)
+        if code:
+            self.calls[i].complain(code)
+
+
+ctypedef struct copy:
+    char *to
+    const char *source
+    int64_t to_step, source_step, nbytes
+
+
+ctypedef struct part_of_turn:
+    int first_read, n_reads, first_write, n_writes
+    const float *until
+
+
+cdef class Loop:
+    """Turns of whole plans, in one go: inputs copied in, calls, results copied out, again and again."""
+
+    cdef tuple programs, kept
+    cdef copy *copies
+    cdef part_of_turn *parts
+    cdef int n
+
+    def __cinit__(self, parts):
+        """Of the core's `Part`s, each with one program to run."""
+        cdef int i, at = 0
+        self.n = len(parts)
+        self.programs, self.kept = tuple(part.runs[0] for part in parts), tuple(parts)
+        self.copies = <copy *>malloc(sum(len(part.reads) + len(part.writes) for part in parts) * sizeof(copy) or 1)
+        self.parts = <part_of_turn *>malloc(self.n * sizeof(part_of_turn))
+        if self.copies is NULL or self.parts is NULL:
+            raise MemoryError
+        for i, part in enumerate(parts):
+            self.parts[i].first_read, self.parts[i].n_reads = at, len(part.reads)
+            for target, feed in part.reads:
+                self.copies[at] = copy(<char *>address(target), <char *>address(feed), 0, target.nbytes, target.nbytes)
+                at += 1
+            self.parts[i].first_write, self.parts[i].n_writes = at, len(part.writes)
+            for source, result in part.writes:
+                self.copies[at] = copy(<char *>address(result), <char *>address(source), source.nbytes, 0, source.nbytes)
+                at += 1
+            self.parts[i].until = NULL if part.until is None else <const float *>address(part.until)
+
+    def __dealloc__(self):
+        free(self.copies)
+        free(self.parts)
+
+    def __call__(self, int64_t turns, int64_t first):
+        """How many turns were made whole, of those from `first` on."""
+        cdef int64_t turn = first, end = first + turns
+        cdef int i = 0, k, code = 0, at = 0
+        cdef bint ended = False
+        cdef part_of_turn *part
+        cdef copy *c
+        cdef uint64_t before
+        cdef Program program
+        cdef mg_kernel **kernels = <mg_kernel **>malloc(self.n * sizeof(mg_kernel *))
+        cdef mg_call ***calls = <mg_call ***>malloc(self.n * sizeof(mg_call **))
+        cdef int *counts = <int *>malloc(self.n * sizeof(int))
+        if kernels is NULL or calls is NULL or counts is NULL:
+            raise MemoryError
+        for i in range(self.n):
+            program = self.programs[i]
+            kernels[i], calls[i], counts[i] = program.kernels, program.each, program.n
+        with nogil:
+            before = mg_flush_denormals()
+            while turn < end and not ended and not code:
+                for i in range(self.n):
+                    part = &self.parts[i]
+                    for k in range(part.n_reads):
+                        c = &self.copies[part.first_read + k]
+                        memcpy(c.to, c.source + turn * c.source_step, c.nbytes)
+                    for at in range(counts[i]):
+                        code = kernels[i][at](calls[i][at])
+                        if code:
+                            break
+                    if code:
+                        break
+                    for k in range(part.n_writes):
+                        c = &self.copies[part.first_write + k]
+                        memcpy(c.to + turn * c.to_step, c.source, c.nbytes)
+                    if part.until is not NULL and not isfinite(part.until[turn]):
+                        ended = True
+                        break
+                else:
+                    turn += 1
+            mg_restore_denormals(before)
+        free(kernels)
+        free(calls)
+        free(counts)
+        if code:
+            self.programs[i].calls[at].complain(code)
+        return turn - first
+
+
+def span(buffer):
+    """The addresses at which a C-contiguous buffer begins and ends."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(buffer, &view, PyBUF_ND)
+    begin = <uintptr_t>view.buf
+    PyBuffer_Release(&view)
+    return begin, begin + view.len
+
+
+cdef void *address(buffer) except? NULL:
+    """Where a C-contiguous buffer begins. It stays there as long as somebody holds the buffer."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(buffer, &view, PyBUF_ND | PyBUF_FORMAT)
+    cdef void *at = view.buf
+    PyBuffer_Release(&view)
+    return at

@@ -1,0 +1,23 @@
+"""What this pack brings: the backend `simd`, and a kernel for every op of the core."""
+
+from microgpt_core.hookspecs import hookimpl
+
+KERNELS = {
+    "add": "Add", "adam_update": "AdamUpdate", "adamw_update": "AdamWUpdate", "attention": "Attention",
+    "cache_write": "CacheWrite", "clip_factor": "ClipFactor", "cross_entropy": "CrossEntropy", "dropout": "Dropout",
+    "embedding": "Embedding", "gelu": "GELU", "gelu_tanh": "GELUTanh", "global_norm": "GlobalNorm",
+    "layernorm": "LayerNorm", "linear": "Linear", "matmul": "MatMul", "mean": "Mean", "mul": "Mul",
+    "ones_like": "OnesLike", "relu": "ReLU", "relu2": "ReLU2", "rmsnorm": "RMSNorm", "rope": "RoPE", "scale": "Scale",
+    "sgd_update": "SGDUpdate", "sigmoid": "Sigmoid", "silu": "SiLU", "sinusoidal": "Sinusoidal", "softmax": "Softmax",
+    "sub": "Sub", "sum": "Sum", "swiglu": "SwiGLU", "tanh": "Tanh", "zero": "Zero",
+}  # fmt: skip
+
+
+@hookimpl
+def microgpt_backends() -> dict[str, str]:
+    return {"simd": "microgpt_simd.backend:Simd"}
+
+
+@hookimpl
+def microgpt_kernels() -> dict[str, str]:
+    return {f"simd/{op}": f"microgpt_simd.ops:{kernel}" for op, kernel in KERNELS.items()}

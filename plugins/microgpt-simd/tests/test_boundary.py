@@ -1,0 +1,119 @@
+"""Wrong buffers never reach C: bound by hand, they are an error; and numbers out of range are found in C itself."""
+
+from contextlib import suppress
+from importlib import import_module
+from random import Random
+from typing import Any
+
+import pytest
+
+from microgpt_core import ops
+from microgpt_core.components import Buffer, new_buffer
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.engine.context import use_kernels
+from microgpt_core.engine.tensor import tensor
+from microgpt_core.errors import DataError, MicrogptError, ShapeError
+from microgpt_simd.ops import Linear, RMSNorm
+
+GOOD = {"out": (2, 3), "x": (2, 5), "weight": (3, 5), "bias": (3,)}
+
+
+def views(**other: Any) -> dict[str, Buffer | None]:
+    """A linear's buffers, some of them replaced."""
+    found: dict[str, Any] = {name: new_buffer(shape) for name, shape in GOOD.items()}
+    return found | other
+
+
+def bind(given: dict[str, Buffer | None]) -> object:
+    kernel = Linear()
+    return kernel.prepare("forward", given, {}, new_buffer((1 << 22,), "B"))
+
+
+def test_what_fits_is_bound() -> None:
+    bind(views())
+    bind(views(bias=None))
+
+
+SHARED = new_buffer((40,))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"out": new_buffer((2, 4))}, "linear.forward: out has shape (2, 4), expected (2, 3)"),
+        ({"x": new_buffer((2, 6))}, "linear: weight has shape (3, 5), expected"),
+        ({"x": new_buffer((2, 5), "d")}, "linear: x has format 'd', expected 'f'"),
+        ({"x": new_buffer((10,))[::2]}, "linear: x is a memoryview, expected a C-contiguous memoryview"),
+        ({"x": bytearray(40)}, "linear: x is a bytearray, expected a C-contiguous memoryview"),
+        ({"x": None}, "linear.forward: x is missing"),
+        ({"out": SHARED[:6].cast("B").cast("f", (2, 3)), "x": SHARED[5:15].cast("B").cast("f", (2, 5))},
+         "linear.forward: out, which is written, overlaps x"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_an_error(other: dict[str, Any], message: str) -> None:
+    with pytest.raises((ShapeError, TypeError)) as error:
+        bind(views(**other))
+    assert message in str(error.value)
+
+
+def test_a_workspace_that_is_too_small_is_an_error() -> None:
+    with pytest.raises(ShapeError, match="linear.forward needs a workspace of .* bytes"):
+        Linear().prepare("forward", views(), {}, new_buffer((64,), "B"))
+
+
+def test_arguments_in_another_order_are_an_error() -> None:
+    given = views()
+    with pytest.raises(ShapeError, match="linear.forward: arguments are x, out, weight, bias; expected out, x, "):
+        bind({"x": given["x"], "out": given["out"], "weight": given["weight"], "bias": None})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bad_calls_raise(seed: int) -> None:
+    """Any kernel, any method, random buffers: an error, or a call that stays inside them."""
+    rng = Random(seed)
+    module = import_module("microgpt_simd.ops")
+    for _ in range(100):
+        op = ops.OPS[rng.choice(sorted(ops.OPS))]
+        kernel = getattr(module, type(op).__name__)()
+        method = rng.choice(["forward", "backward"] if op.signature.backward else ["forward"])
+        names = getattr(op.signature, method)
+        given = {n: None if rng.random() < 0.1 else random_buffer(rng) for n in names}
+        with suppress(MicrogptError, TypeError):
+            kernel.prepare(method, given, attributes(op, method, rng), new_buffer((1 << 22,), "B"))()
+
+
+def random_buffer(rng: Random) -> Buffer:
+    shape = tuple(rng.choice((1, 2, 3, 4)) for _ in range(rng.choice((1, 2, 2, 3))))
+    return new_buffer(shape, rng.choice("fffid"))
+
+
+def attributes(op: Any, method: str, rng: Random) -> dict[str, Any]:
+    signature = op.signature
+    names = signature.forward_attributes if method == "forward" else signature.backward_attributes
+    return {n: rng.choice((1, 2, 0.5)) if n != "window" else rng.choice((None, 1, 2)) for n in names}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ops.embedding(tensor([0, 9], "int32"), tensor([[1.0], [2.0]])),
+         "ids has 9 at index 1 (allowed: 0 to 1)"),
+        (lambda: ops.cross_entropy(tensor([[1.0, 2.0]]), tensor([2], "int32")),
+         "targets has 2 at index 0 (allowed: -1 to 1)"),
+        (lambda: ops.cross_entropy(tensor([[1.0, 2.0]]), tensor([-2], "int32")), "targets has -2 at index 0"),
+        (lambda: ops.attention(*[tensor([[[1.0, 2.0]]])] * 3, start=tensor([1], "int32"), n_head=1),
+         "start has 1 at index 0 (allowed: 0 to 0)"),
+        (lambda: ops.attention(*[tensor([[[1.0, 2.0]]])] * 3, positions=tensor([[1]], "int32"), n_head=1),
+         "positions has 1 at index 0 (allowed: 0 to 0)"),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_range_are_named(call: Any, message: str, kernels: Kernels) -> None:
+    with use_kernels(kernels), pytest.raises(DataError) as error:
+        call()
+    assert message in str(error.value)
+
+
+def test_planted_without_the_boundary_a_wrong_shape_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgpt_simd.kernel.check_call", lambda *_: None)
+    given = {"out": new_buffer((2, 4)), "rstd": new_buffer((2,)), "x": new_buffer((2, 3)), "weight": None}
+    RMSNorm().prepare("forward", given, {"eps": 1e-5}, None)
