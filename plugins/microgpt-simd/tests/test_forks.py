@@ -5,13 +5,13 @@ import sys
 from typing import Any
 
 import pytest
-from microgpt_simd.native import Team
 
 from microgpt_core import ops
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.context import use_kernels
 from microgpt_core.engine.tensor import tensor
 from microgpt_simd.backend import Simd
+from microgpt_simd.native import Team
 from microgpt_simd.ops import Linear
 
 METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
