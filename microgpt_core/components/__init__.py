@@ -16,9 +16,8 @@ from microgpt_core.components.training import Optimizer, Schedule
 from microgpt_core.components.unary import Unary
 
 __all__ = [
-    "IGNORED",
-    "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Part",
-    "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate", "check_slot",
-    "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer", "philox", "products", "rows",
-    "show_shape", "sqrt", "stretches", "write",
+    "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "IGNORED", "Kernel", "Op", "Optimizer",
+    "Part", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate",
+    "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer", "philox", "products",
+    "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from math import isfinite
 
 from microgpt_core.components import flat
 from microgpt_core.engine.replay import Replay
+from microgpt_core.errors import require
 
 
 class Loop:
@@ -23,7 +24,7 @@ class Loop:
     """
 
     def __init__(self, replays: Sequence[Replay], most: int, until: tuple[int, int] | None = None) -> None:
-        self.replays, self.parts = replays, [replay.part(most) for replay in replays]
+        self.replays, self.most, self.parts = replays, most, [replay.part(most) for replay in replays]
         self.feeds = [[feed for _, feed in part.reads] for part in self.parts]
         self.results = [[result for _, result in part.writes] for part in self.parts]
         if until:
@@ -33,6 +34,7 @@ class Loop:
 
     def run(self, turns: int, first: int = 0) -> int:
         """Make so many turns, from `first` on; how many were made whole, the one that isn't finite left out."""
+        require(0 <= first <= first + turns <= self.most, "turns", f"{turns} from {first} on", f"up to {self.most}")
         with ExitStack() as stack:
             for replay in {id(r.region): r for r in self.replays}.values():
                 replay.enter()

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, CompileError, LinkError
 
 # Not -ffast-math: these two only say that nobody reads errno or traps after a square root. Contraction is off, so that
 # a product and a sum are fused where the source says so and nowhere else.
@@ -31,7 +33,22 @@ def level(name: str, flags: list[str]) -> Extension:
     )
 
 
+class BuildKernels(build_ext):
+    """Building, with a word for whoever has no compiler."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except (CCompilerError, CompileError, LinkError) as error:
+            sys.exit(
+                f"microgpt-simd could not be compiled ({error}). It needs GCC 12 or later, or Clang, and Python's "
+                "headers: on Debian `apt install gcc python3-dev`, on macOS `xcode-select --install`. microgpt works "
+                "without this pack, only more slowly; microgpt-numpy is fast and needs no compiler."
+            )
+
+
 setup(
+    cmdclass={"build_ext": BuildKernels},
     ext_modules=[
         Extension(
             "microgpt_simd.native",
@@ -40,5 +57,5 @@ setup(
             libraries=LINKED,
         ),
         *(level(name, flags) for name, flags in LEVELS.items()),
-    ]
+    ],
 )

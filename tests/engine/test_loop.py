@@ -10,7 +10,7 @@ from microgpt_core.engine.capture import Captured, capture
 from microgpt_core.engine.loop import Loop
 from microgpt_core.engine.replay import Replay
 from microgpt_core.engine.tensor import tensor
-from microgpt_core.errors import CaptureError, StaleError
+from microgpt_core.errors import CaptureError, ConfigurationError, StaleError
 
 NUMBERS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]
 
@@ -64,6 +64,12 @@ def test_one_plan_may_take_several_turns_in_a_turn() -> None:
     flat(loop.feeds[1][0])[:] = tensor([3.0, 4.0]).data
     assert loop.run(1) == 1
     assert [results[0].tolist() for results in loop.results] == [[[3.0]], [[7.0]]]
+
+
+@pytest.mark.parametrize(("turns", "first"), [(5, 0), (2, 3), (1, -1), (-1, 1)])
+def test_turns_that_there_is_no_room_for(turns: int, first: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"turns.*{turns} from {first} on.*up to 4"):
+        looped(4).run(turns, first)
 
 
 def test_nobody_else_runs_in_its_regions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,10 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
     names = op.signature.forward if method == "forward" else op.signature.backward
     if tuple(views) != names:
         raise ShapeError(f"{op.name}.{method}: arguments are {', '.join(views)}; expected {', '.join(names)}")
+    wanted = op.signature.forward_attributes if method == "forward" else op.signature.backward_attributes
+    if tuple(attributes) != wanted:
+        found, expected = (", ".join(names) or "none" for names in (attributes, wanted))
+        raise ShapeError(f"{op.name}.{method}: attributes are {found}; expected {expected}")
     for name, view in views.items():
         if view is not None:
             check_view(op, name, view)
@@ -25,10 +29,10 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
             raise ShapeError(f"{op.name}.{method}: {name} is missing")
     expected = shapes_of(op, method, views, attributes)
     for name, view in views.items():
-        wanted = expected.get(name.removeprefix("d_") if name.startswith("d_") else name)
-        if view is not None and wanted is not None and view.shape != wanted:
+        shape = expected.get(name.removeprefix("d_") if name.startswith("d_") else name)
+        if view is not None and shape is not None and view.shape != shape:
             raise ShapeError(
-                f"{op.name}.{method}: {name} has shape {show_shape(view.shape)}, expected {show_shape(wanted)}"
+                f"{op.name}.{method}: {name} has shape {show_shape(view.shape)}, expected {show_shape(shape)}"
             )
     check_overlap(op, method, views)
 
@@ -55,8 +59,6 @@ def shapes_of(op: Op, method: str, views: Views, attributes: Mapping[str, Any]) 
             # Backward doesn't read it, and nobody wants its gradient: it can only be as the output is, or one a row.
             shape = result[:-1] if result and name in op.integers else result
         inputs[name] = shape
-    if method == "backward" and not any(f"d_{name}" in known for name in op.signature.inputs):
-        return known  # nothing is written
     values = {**op.signature.attributes, **attributes}
     made = op.shapes(*inputs.values(), **{n: values[n] for n in op.signature.attributes})
     shapes = {name: shape if isinstance(shape[0], int) else shape[1] for name, shape in made.items()}
@@ -75,6 +77,8 @@ def check_overlap(op: Op, method: str, views: Views) -> None:
     spans = {name: span(view) for name, view in views.items() if view is not None}
     for name in sorted(written & set(spans)):
         low, high = spans[name]
+        if (view := views[name]) is not None and view.readonly:
+            raise ShapeError(f"{op.name}.{method}: {name}, which is written, is read-only")
         for other, (start, end) in spans.items():
             same = {name, other} <= gradients and (low, high) == (start, end)
             if other != name and low < end and start < high and not same:

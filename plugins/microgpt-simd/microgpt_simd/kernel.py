@@ -68,6 +68,8 @@ class LevelKernel(NativeKernel):
         self, method: str, views: Mapping[str, Buffer | None], attributes: Mapping[str, Any], workspace: Buffer | None
     ) -> Callable[[], object]:
         """The call on these buffers. Raises ShapeError where they aren't what the op's signature wants."""
+        if method == "backward" and not any(view is not None for name, view in views.items() if name in self.sets):
+            return nothing
         check_call(ops.OPS[self.op], method, views, {n: v for n, v in attributes.items() if n != "sets"})
         return super().prepare(method, views, attributes, workspace)
 
@@ -75,3 +77,7 @@ class LevelKernel(NativeKernel):
         prefix = f"{self.op}."
         kernels = level_kernels(chosen_level())
         return {name.removeprefix(prefix): made for name, made in kernels.items() if name.startswith(prefix)}
+
+
+def nothing() -> None:
+    """A backward of which nobody wants a gradient."""

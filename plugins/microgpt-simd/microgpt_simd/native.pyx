@@ -66,7 +66,7 @@ cdef class Call:
     cdef tuple names
     cdef tuple kept  # what the addresses belong to
 
-    def __cinit__(self, str op, dict shapes, dict attributes, Team team, sets=frozenset()):
+    def __cinit__(self, str op, dict shapes, dict attributes, Team team not None, sets=frozenset()):
         """A call whose buffers are still to come. `shapes` has (shape, format) or None for each argument, in order."""
         cdef int i, axis
         cdef mg_array *array
@@ -115,6 +115,8 @@ cdef class Call:
     def __call__(self):
         cdef int code
         cdef uint64_t before
+        if self.kernel is NULL:
+            raise ValueError(f"{self.op}: this call has no kernel yet; bind it first")
         with nogil:
             before = mg_flush_denormals()
             code = self.kernel(&self.call)
@@ -145,6 +147,8 @@ cdef class Program:
         cdef Call call
         cdef int i
         self.calls = tuple(calls)
+        if not self.calls:
+            raise ValueError("a program needs at least one call")
         self.n = len(self.calls)
         self.each = <mg_call **>malloc(self.n * sizeof(mg_call *))
         self.kernels = <mg_kernel *>malloc(self.n * sizeof(mg_kernel))
@@ -152,6 +156,8 @@ cdef class Program:
             raise MemoryError
         for i in range(self.n):
             call = self.calls[i]
+            if call is None or call.kernel is NULL:
+                raise ValueError("a program's calls are bound to their buffers")
             self.each[i], self.kernels[i] = &call.call, call.kernel
 
     def __dealloc__(self):
@@ -180,7 +186,7 @@ ctypedef struct copy:
 
 ctypedef struct part_of_turn:
     int first_read, n_reads, first_write, n_writes
-    const float *until
+    float *until
 
 
 cdef class Loop:
@@ -190,12 +196,15 @@ cdef class Loop:
     cdef copy *copies
     cdef part_of_turn *parts
     cdef int n
+    cdef int64_t most
 
     def __cinit__(self, parts):
         """Of the core's `Part`s, each with one program to run."""
         cdef int i, at = 0
         self.n = len(parts)
-        self.programs, self.kept = tuple(part.runs[0] for part in parts), tuple(parts)
+        self.most = min(feed.shape[0] for part in parts for _, feed in (*part.reads, *part.writes))
+        self.programs = tuple(part.runs[0] for part in parts)
+        self.kept = tuple((*part.reads, *part.writes, part.until) for part in parts)
         self.copies = <copy *>malloc(sum(len(part.reads) + len(part.writes) for part in parts) * sizeof(copy) or 1)
         self.parts = <part_of_turn *>malloc(self.n * sizeof(part_of_turn))
         if self.copies is NULL or self.parts is NULL:
@@ -209,7 +218,7 @@ cdef class Loop:
             for source, result in part.writes:
                 self.copies[at] = copy(<char *>address(result), <char *>address(source), source.nbytes, 0, source.nbytes)
                 at += 1
-            self.parts[i].until = NULL if part.until is None else <const float *>address(part.until)
+            self.parts[i].until = NULL if part.until is None else <float *>address(part.until)
 
     def __dealloc__(self):
         free(self.copies)
@@ -218,6 +227,8 @@ cdef class Loop:
     def __call__(self, int64_t turns, int64_t first):
         """How many turns were made whole, of those from `first` on."""
         cdef int64_t turn = first, end = first + turns
+        if not 0 <= first <= end <= self.most:
+            raise ValueError(f"a loop of {self.most} turns has none from {first} to {end - 1}")
         cdef int i = 0, k, code = 0, at = 0
         cdef bint ended = False
         cdef part_of_turn *part

@@ -66,6 +66,7 @@ typedef struct team {
     void *job;
     int64_t items;
     long process; /* that the workers live in */
+    atomic_long taken; /* the process in which a thread shares something at the moment; 0: nobody */
 } team;
 
 static void do_piece(team *t, int number)
@@ -142,7 +143,13 @@ static void begin(team *t)
 static void share(mg_team *face, int64_t n, mg_part part, void *job)
 {
     team *t = (team *)face;
-    if (t->process != process_id())
+    const long me = process_id();
+    long owner = atomic_load(&t->taken); /* of another process: one that forked while it shared */
+    if (owner == me || !atomic_compare_exchange_strong(&t->taken, &owner, me)) {
+        part(job, 0, n, 0); /* another thread has the team: the same bits, done alone */
+        return;
+    }
+    if (t->process != me)
         begin(t);
     t->part = part;
     t->job = job;
@@ -160,6 +167,7 @@ static void share(mg_team *face, int64_t n, mg_part part, void *job)
             sched_yield();
 #endif
         }
+    atomic_store(&t->taken, 0);
 }
 
 static void alone(mg_team *face, int64_t n, mg_part part, void *job)

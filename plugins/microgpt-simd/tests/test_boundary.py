@@ -13,7 +13,9 @@ from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.context import use_kernels
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import DataError, MicrogptError, ShapeError
-from microgpt_simd.ops import Linear, RMSNorm
+from microgpt_simd.native import Call, Program
+from microgpt_simd.ops import Attention, Linear, RMSNorm
+from microgpt_simd.threads import team
 
 GOOD = {"out": (2, 3), "x": (2, 5), "weight": (3, 5), "bias": (3,)}
 
@@ -59,6 +61,37 @@ def test_what_does_not_fit_is_an_error(other: dict[str, Any], message: str) -> N
 def test_a_workspace_that_is_too_small_is_an_error() -> None:
     with pytest.raises(ShapeError, match="linear.forward needs a workspace of .* bytes"):
         Linear().prepare("forward", views(), {}, new_buffer((64,), "B"))
+
+
+def test_attributes_in_another_order_are_an_error() -> None:
+    q = new_buffer((1, 2, 4))
+    given = dict.fromkeys(("q", "k", "v"), q) | {"positions": None, "start": None}
+    made = {"out": new_buffer((1, 2, 4)), "lse": new_buffer((1, 2, 2))}
+    for attributes in ({"window": 1, "n_head": 2}, {"n_head": 2}):
+        with pytest.raises(ShapeError, match="attention.forward: attributes are .*; expected n_head, window"):
+            Attention().prepare("forward", made | given, attributes, new_buffer((1 << 20,), "B"))
+
+
+def test_what_is_read_only_is_not_written() -> None:
+    with pytest.raises(ShapeError, match="linear.forward: out, which is written, is read-only"):
+        bind(views(out=memoryview(bytes(24)).cast("B").cast("f", (2, 3))))
+
+
+def test_a_call_without_a_kernel_is_an_error() -> None:
+    call = Call("mish", {"x": ((1,), "f")}, {}, team())
+    with pytest.raises(ValueError, match="mish: this call has no kernel yet"):
+        call()
+    for calls in ([], [None], [call]):
+        with pytest.raises(ValueError, match="program"):
+            Program(calls)
+    with pytest.raises(TypeError):
+        Call("mish", {"x": ((1,), "f")}, {}, None)  # type: ignore[arg-type]
+
+
+def test_a_backward_that_nobody_wants_does_nothing() -> None:
+    names = ops.OPS["attention"].signature.backward
+    given = {name: None if name.startswith("d_") and name != "d_out" else new_buffer((1, 1, 2)) for name in names}
+    Attention().prepare("backward", given, {"n_head": 0, "window": None}, None)()
 
 
 def test_arguments_in_another_order_are_an_error() -> None:

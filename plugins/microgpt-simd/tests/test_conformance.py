@@ -3,8 +3,11 @@
 import pytest
 
 from microgpt_core.testing import pack_tests
-from microgpt_simd.levels import FORCED
+from microgpt_simd.levels import FORCED, LEVELS
+from microgpt_simd.native import cpu_features
 from microgpt_simd.threads import ASKED
+
+HERE = [level for level, needed in LEVELS.items() if needed <= cpu_features()]
 
 TestPack = pack_tests("simd")
 
@@ -26,6 +29,7 @@ class TestBaseline(Elsewhere):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("avx2" not in HERE, reason="this processor has no AVX2")
 class TestAVX2(Elsewhere):
     level = "avx2"
 

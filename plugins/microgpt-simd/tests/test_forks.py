@@ -1,45 +1,30 @@
-"""Threads and processes: however a child begins, it computes, ends, and has the parent's bits."""
+"""However a child process begins, it computes, ends, and has the parent's bits; threads may share work at once."""
 
 import multiprocessing
-import sys
+import runpy
+import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from microgpt_core import ops
-from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.context import use_kernels
-from microgpt_core.engine.tensor import tensor
-from microgpt_simd.backend import Simd
 from microgpt_simd.native import Team
-from microgpt_simd.ops import Linear
 
 METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
+FILE = str(Path(__file__).parent / "product_in_a_child.py")
+product = runpy.run_path(FILE)["product"]
 
 
-def product() -> list[list[float]]:
-    """Large enough to be shared."""
-    rows = [[((i * 31 + j * 17) % 97) / 97 - 0.5 for j in range(80)] for i in range(120)]
-    with use_kernels(Kernels([Simd()], {"simd/linear": Linear()})):
-        found: Any = ops.linear(tensor(rows), tensor(rows)).tolist()
-    return found
-
-
-def child(path: list[str], queue: Any) -> None:
-    sys.path[:] = path
-    queue.put(product())
-
-
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("n", [1, 2, 4])
-def test_a_child_computes_the_same(method: str, n: int, threads: Any) -> None:
+@pytest.mark.parametrize("n", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+def test_a_child_computes_the_same(method: str, n: int, threads: Callable[[int], None]) -> None:
     threads(n)
     here = product()  # the parent's team is at work before the fork
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    process = context.Process(target=child, args=(sys.path, queue))
+    process = context.Process(target=runpy.run_path, args=(FILE, {"queue": queue}))
     process.start()
     there = queue.get(timeout=60)
     process.join(timeout=60)
@@ -47,7 +32,21 @@ def test_a_child_computes_the_same(method: str, n: int, threads: Any) -> None:
     assert there == here == product()
 
 
-def test_teams_come_and_go(threads: Any) -> None:
+@pytest.mark.parametrize("n", [2, 3])
+def test_threads_of_the_interpreter_may_share_at_once(n: int, threads: Callable[[int], None]) -> None:
+    """One of them has the team, the others work alone: the same bits, and nobody waits for ever."""
+    threads(n)
+    alone, found = product(), list[Any]()
+    several = [threading.Thread(target=lambda: found.extend(product() for _ in range(10))) for _ in range(4)]
+    for thread in several:
+        thread.start()
+    for thread in several:
+        thread.join(timeout=60)
+    assert len(found) == 40
+    assert all(other == alone for other in found)
+
+
+def test_teams_come_and_go() -> None:
     """Many teams at once, each with its own workers; ended ones leave nothing behind that hangs."""
     for _ in range(50):
         teams = [Team(n) for n in (1, 2, 3, 8)]

@@ -35,11 +35,11 @@ static void adam_part(void *job, int64_t first, int64_t last, int worker)
     const double decay = lr * call->attribute[3].number; /* an Adam without decay gets 0 here */
     const double unbias = sqrt(1 - pow(beta2, t));       /* both bias corrections, moved out of the loop */
     const vf rate = splat((float)(lr * unbias / (1 - pow(beta1, t)))), floor = splat((float)(eps * unbias));
-    const vf old1 = splat((float)beta1), new1 = splat((float)((1 - beta1) * factor));
-    const vf old2 = splat((float)beta2), new2 = splat((float)((1 - beta2) * factor * factor));
-    const vf keep = splat((float)(1 - decay));
+    const vf old1 = splat((float)beta1), new1 = splat((float)(1 - beta1));
+    const vf old2 = splat((float)beta2), new2 = splat((float)(1 - beta2));
+    const vf scale = splat((float)factor), keep = splat((float)(1 - decay));
     EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[0].size)) {
-        vf g = get(grad + i, n);
+        vf g = scale * get(grad + i, n); /* first, since factor squared may be too small for a float */
         vf mean = fma_(old1, get(m + i, n), new1 * g);
         vf square = fma_(old2, get(v + i, n), new2 * g * g);
         put(w + i, keep * get(w + i, n) - rate * mean / (root(square) + floor), n);
