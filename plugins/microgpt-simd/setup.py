@@ -17,6 +17,7 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     LEVELS["avx512"] = [
         "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mprefer-vector-width=512",
     ]  # fmt: skip
+    LEVELS["avx512bf16"] = [*LEVELS["avx512"], "-mavx512bf16"]
 LINKED = [] if sys.platform == "win32" else ["m", "pthread"]
 SOURCES = "microgpt_simd"
 KERNELS = [str(file) for pattern in ("kernels/*.[ch]", "include/*.h") for file in Path(SOURCES).glob(pattern)]

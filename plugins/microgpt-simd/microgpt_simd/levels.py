@@ -13,6 +13,7 @@ LEVELS: dict[str, frozenset[str]] = {  # and what the processor has to have for 
     "baseline": frozenset(),
     "avx2": frozenset({"avx2", "fma"}),
     "avx512": frozenset({"avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq"}),
+    "avx512bf16": frozenset({"avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512bf16"}),
 }
 FORCED = "MICROGPT_SIMD"
 

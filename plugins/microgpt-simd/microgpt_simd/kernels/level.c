@@ -42,6 +42,8 @@ static const entry entries[] = {
     FORWARD(clip_factor), FORWARD(sgd_update), FORWARD(adam_update), FORWARD(adamw_update),
     {"linear.forward", linear_forward, product_workspace},
     {"linear.backward", linear_backward, product_workspace},
+    {"linear_bfloat16.forward", linear_bfloat16_forward, product_workspace},
+    {"linear_bfloat16.backward", linear_bfloat16_backward, product_workspace},
     {"matmul.forward", matmul_forward, product_workspace},
     {"matmul.backward", matmul_backward, product_workspace},
     {"attention.forward", attention_forward, attention_forward_workspace},

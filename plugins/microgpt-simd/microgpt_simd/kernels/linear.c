@@ -11,12 +11,13 @@ static int64_t product_workspace(const mg_call *call)
     return (int64_t)call->team->threads * PRODUCT_SCRATCH * (int64_t)sizeof(float);
 }
 
-static int linear_forward(const mg_call *call)
+INLINE int linear_forward_as(const mg_call *call, int paired)
 {
     const mg_array *out = &call->array[0], *x = &call->array[1];
     const float *weight = FLOATS(2), *bias = FLOATS(3);
     multiply(call, (product){.c = out->data, .c_row = out->width, .m = x->rows, .n = out->width, .k = x->width,
-                             .a = by_rows(x->data, x->width), .b = turned(weight, x->width), .bias = bias});
+                             .a = by_rows(x->data, x->width), .b = turned(weight, x->width), .bias = bias,
+                             .paired = paired});
     return MG_OK;
 }
 
@@ -33,21 +34,27 @@ static void linear_backward_bias(void *job, int64_t first, int64_t last, int wor
     }
 }
 
-static int linear_backward(const mg_call *call)
+INLINE int linear_backward_as(const mg_call *call, int paired)
 {
     const mg_array *d_x = &call->array[0], *d_weight = &call->array[1], *d_bias = &call->array[2];
     const mg_array *d_out = &call->array[3], *x = &call->array[4], *weight = &call->array[5];
     const int64_t rows = x->rows, n_in = x->width, n_out = d_out->width;
     if (d_x->data)
         multiply(call, (product){.c = d_x->data, .c_row = n_in, .m = rows, .n = n_in, .k = n_out, .add = !d_x->set,
-                                 .a = by_rows(d_out->data, n_out), .b = by_rows(weight->data, n_in)});
+                                 .a = by_rows(d_out->data, n_out), .b = by_rows(weight->data, n_in), .paired = paired});
     if (d_weight->data)
         multiply(call, (product){.c = d_weight->data, .c_row = n_in, .m = n_out, .n = n_in, .k = rows,
-                                 .add = !d_weight->set, .a = turned(d_out->data, n_out), .b = by_rows(x->data, n_in)});
+                                 .add = !d_weight->set, .a = turned(d_out->data, n_out), .b = by_rows(x->data, n_in),
+                                 .paired = paired});
     if (d_bias->data)
         share_rows(call, (n_out + LANES - 1) / LANES, rows * LANES, linear_backward_bias);
     return MG_OK;
 }
+
+static int linear_forward(const mg_call *call) { return linear_forward_as(call, 0); }
+static int linear_backward(const mg_call *call) { return linear_backward_as(call, 0); }
+static int linear_bfloat16_forward(const mg_call *call) { return linear_forward_as(call, 1); }
+static int linear_bfloat16_backward(const mg_call *call) { return linear_backward_as(call, 1); }
 
 static int matmul_forward(const mg_call *call)
 {

@@ -6,6 +6,9 @@
    pack    the columns of B that a tile reads are copied beside one another first, where they lie far apart; so are A's
    share   the team's workers take rows of C, or columns where there are more of those
 
+   Where the product is one of bfloat16 numbers, a pair of neighbours along k takes the place of one float, both in memory
+   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is always packed.
+
    Every number of C is the same sum in the same order, whatever the tile, the packing and the number of workers: over
    stretches of STRETCH numbers of k, one after the other, each summed from its first product to its last. So a row
    computed alone has the same bits as in a batch. */
@@ -13,6 +16,7 @@
 #ifndef MG_PRODUCT_H
 #define MG_PRODUCT_H
 
+#include "bfloat16.h"
 #include "share.h"
 #include "vector.h"
 
@@ -46,7 +50,7 @@ enum { MOST_VECTORS = 3 };
 static const int most_rows[] = {0, 12, 6, 4};
 #endif
 
-INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged)
+INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged, const int paired)
 {
     const float *a = t->a.at, *b = t->b;
     const int64_t row = t->a.row, column = t->a.column, b_row = t->b_row;
@@ -60,13 +64,13 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
         vf right[4];
 #pragma GCC unroll 4
         for (int j = 0; j < nv; j++)
-            right[j] = ragged && j == nv - 1 ? load_n(b + j * LANES, t->last) : load(b + j * LANES);
+            right[j] = ragged && !paired && j == nv - 1 ? load_n(b + j * LANES, t->last) : load(b + j * LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
             vf left = splat(a[i * row]);
 #pragma GCC unroll 4
             for (int j = 0; j < nv; j++)
-                sum[i][j] = fma_(left, right[j], sum[i][j]);
+                sum[i][j] = paired ? dot_pairs(left, right[j], sum[i][j]) : fma_(left, right[j], sum[i][j]);
         }
     }
 #pragma GCC unroll 16
@@ -89,8 +93,9 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
 }
 
 #define TILE(mr, nv)                                                                   \
-    static void tile_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 0); }            \
-    static void ragged_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 1); }
+    static void tile_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 0, 0); }         \
+    static void ragged_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 1, 0); }       \
+    static void paired_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 1, 1); }
 #define TILES_4(nv) TILE(1, nv) TILE(2, nv) TILE(3, nv) TILE(4, nv)
 #define TILES_6(nv) TILES_4(nv) TILE(5, nv) TILE(6, nv)
 #define TILES_8(nv) TILES_6(nv) TILE(7, nv) TILE(8, nv)
@@ -103,17 +108,20 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
 #define NAMES_16(kind, nv) NAMES_12(kind, nv), kind##_13_##nv, kind##_14_##nv, kind##_15_##nv, kind##_16_##nv
 
 typedef void (*run)(const tile *);
+enum { WHOLE, RAGGED, PAIRED }; /* how a tile's last vector is, and what is multiplied */
 #if LANES == 16
 TILES_16(1) TILES_12(2) TILES_8(3) TILES_6(4)
-static const run tiles[2][5][17] = {
+static const run tiles[3][5][17] = {
     {{0}, {0, NAMES_16(tile, 1)}, {0, NAMES_12(tile, 2)}, {0, NAMES_8(tile, 3)}, {0, NAMES_6(tile, 4)}},
     {{0}, {0, NAMES_16(ragged, 1)}, {0, NAMES_12(ragged, 2)}, {0, NAMES_8(ragged, 3)}, {0, NAMES_6(ragged, 4)}},
+    {{0}, {0, NAMES_16(paired, 1)}, {0, NAMES_12(paired, 2)}, {0, NAMES_8(paired, 3)}, {0, NAMES_6(paired, 4)}},
 };
 #else
 TILES_12(1) TILES_6(2) TILES_4(3)
-static const run tiles[2][4][13] = {
+static const run tiles[3][4][13] = {
     {{0}, {0, NAMES_12(tile, 1)}, {0, NAMES_6(tile, 2)}, {0, NAMES_4(tile, 3)}},
     {{0}, {0, NAMES_12(ragged, 1)}, {0, NAMES_6(ragged, 2)}, {0, NAMES_4(ragged, 3)}},
+    {{0}, {0, NAMES_12(paired, 1)}, {0, NAMES_6(paired, 2)}, {0, NAMES_4(paired, 3)}},
 };
 #endif
 
@@ -163,14 +171,53 @@ static void pack_columns(float *to, matrix b, int64_t k, int64_t n)
     }
 }
 
-/* C = A B or C += A B, plus the bias, by one worker. Of A one axis and of B one axis has its numbers side by side. */
-static void product_alone(
-    float *c, int64_t c_row, int64_t m, int64_t n, int64_t k, matrix a, matrix b, int add, const float *bias,
-    float *scratch)
+/* The same as pairs of bfloat16: where they then lie, pair (i, p) for numbers (i, 2 p) and (i, 2 p + 1). */
+static matrix pair_a(float *to, matrix a, int64_t m, int64_t k)
 {
+    if (a.column == 1) {
+        const int64_t width = pieces(k, 2 * LANES) * LANES;
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t p = 0; p < k; p += 2 * LANES)
+                store(to + i * width + p / 2, load_pairs(a.at + i * a.row + p, k - p));
+        return (matrix){to, width, 1};
+    }
+    const int64_t width = pieces(m, LANES) * LANES;
+    for (int64_t i = 0; i < m; i += LANES)
+        pair_two_rows(to + i, width, a.at + i, a.column, k, m - i);
+    return (matrix){to, 1, width};
+}
+
+static void pair_columns(float *to, matrix b, int64_t k, int64_t n)
+{
+    const int64_t width = pieces(n, LANES) * LANES;
+    for (int64_t j = 0; j < n; j += LANES) {
+        if (b.column == 1) {
+            pair_two_rows(to + j, width, b.at + j, b.row, k, n - j);
+            continue;
+        }
+        for (int64_t p = 0; p < k; p += 2 * LANES) { /* b.row is 1 */
+            vf x[LANES];
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < LANES; i++)
+                x[i] = j + i < n ? load_pairs(b.at + (j + i) * b.column + p, k - p) : (vf){0};
+            turn(x);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < LANES; i++)
+                if (p + 2 * i < k)
+                    store(to + (p / 2 + i) * width + j, x[i]);
+        }
+    }
+}
+
+/* C = A B or C += A B, plus the bias, by one worker. Of A one axis and of B one axis has its numbers side by side. */
+INLINE void product_alone(
+    float *c, int64_t c_row, int64_t m, int64_t n, int64_t k, matrix a, matrix b, int add, const float *bias,
+    float *scratch, const int paired)
+{
+    const int64_t stretch = paired ? 2 * STRETCH : STRETCH;
     const int64_t reach = b.column == 1 ? k * b.row : INT64_MAX / 8;
-    const int packs_b = b.column != 1 || (reach * 4 > 16 * NEAR && m > 2 * most_rows[1]);
-    const int packs_a = a.column != 1 && k * a.column * 4 > NEAR;
+    const int packs_b = paired || b.column != 1 || (reach * 4 > 16 * NEAR && m > 2 * most_rows[1]);
+    const int packs_a = paired || (a.column != 1 && k * a.column * 4 > NEAR);
     const int64_t columns = packs_b ? (m <= most_rows[1] ? MOST_VECTORS * LANES : COLUMNS) : n;
     const int64_t vectors = pieces(n < columns ? n : columns, LANES), most_v = vectors < MOST_VECTORS ? vectors : MOST_VECTORS;
     const int64_t most = most_rows[most_v];
@@ -179,32 +226,38 @@ static void product_alone(
     for (int64_t n0 = 0; n0 < n; n0 += columns) {
         const int64_t n_here = n - n0 < columns ? n - n0 : columns;
         const int64_t n_vectors = pieces(n_here, LANES), panels = pieces(n_vectors, most_v);
-        for (int64_t k0 = 0; k0 < k; k0 += STRETCH) {
-            const int64_t k_here = k - k0 < STRETCH ? k - k0 : STRETCH;
-            tile t = {.k = k_here, .c_row = c_row, .add = add || k0 > 0};
+        for (int64_t k0 = 0; k0 < k; k0 += stretch) {
+            const int64_t k_here = k - k0 < stretch ? k - k0 : stretch;
+            tile t = {.k = paired ? pieces(k_here, 2) : k_here, .c_row = c_row, .add = add || k0 > 0};
             if (packs_b)
                 for (int64_t j = 0; j < panels; j++) {
                     int64_t first = piece(n_vectors, panels, j) * LANES, last = piece(n_vectors, panels, j + 1) * LANES;
                     matrix part = {b.at + k0 * b.row + (n0 + first) * b.column, b.row, b.column};
-                    pack_columns(packed_b + first * k_here, part, k_here, (last < n_here ? last : n_here) - first);
+                    last = last < n_here ? last : n_here;
+                    if (paired)
+                        pair_columns(packed_b + first * t.k, part, k_here, last - first);
+                    else
+                        pack_columns(packed_b + first * t.k, part, k_here, last - first);
                 }
             for (int64_t m0 = 0; m0 < m; m0 += rows) {
                 const int64_t m_here = m - m0 < rows ? m - m0 : rows, count = pieces(m_here, most);
                 matrix some = {a.at + m0 * a.row + k0 * a.column, a.row, a.column};
-                if (packs_a)
+                if (paired)
+                    some = pair_a(scratch, some, m_here, k_here);
+                else if (packs_a)
                     pack_rows(scratch, some, m_here, k_here, most);
                 for (int64_t j = 0; j < panels; j++) {
                     const int64_t v0 = piece(n_vectors, panels, j), nv = piece(n_vectors, panels, j + 1) - v0;
                     const int64_t first = v0 * LANES, end = first + nv * LANES;
                     t.last = end > n_here ? (int)(LANES - (end - n_here)) : LANES;
-                    t.b = packs_b ? packed_b + first * k_here : b.at + k0 * b.row + n0 + first;
+                    t.b = packs_b ? packed_b + first * t.k : b.at + k0 * b.row + n0 + first;
                     t.b_row = packs_b ? nv * LANES : b.row;
                     t.bias = bias && k0 + k_here == k ? bias + n0 + first : 0;
-                    const run *const by_rows = tiles[t.last < LANES][nv];
+                    const run *const by_rows = tiles[paired ? PAIRED : t.last < LANES ? RAGGED : WHOLE][nv];
                     for (int64_t i = 0; i < count; i++) {
                         const int64_t row = piece(m_here, count, i), mr = piece(m_here, count, i + 1) - row;
-                        t.a = packs_a ? (matrix){scratch + row * k_here, 1, mr}
-                                      : (matrix){some.at + row * some.row, some.row, some.column};
+                        t.a = packs_a && !paired ? (matrix){scratch + row * k_here, 1, mr}
+                                                 : (matrix){some.at + row * some.row, some.row, some.column};
                         t.c = c + (m0 + row) * c_row + n0 + first;
                         by_rows[mr](&t);
                     }
@@ -223,16 +276,24 @@ typedef struct {
     matrix a, b;
     int add;
     const float *bias;
+    int paired; /* whether A and B are rounded to bfloat16 */
     float *scratch;
 } product;
+
+static void product_part(const product *p, int64_t m, int64_t n, float *c, matrix a, matrix b, const float *bias, int worker)
+{
+    float *scratch = p->scratch + worker * PRODUCT_SCRATCH;
+    if (p->paired)
+        product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 1);
+    else
+        product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 0);
+}
 
 static void product_rows(void *job, int64_t first, int64_t last, int worker)
 {
     const product *p = job;
     matrix a = {p->a.at + first * p->a.row, p->a.row, p->a.column};
-    product_alone(
-        p->c + first * p->c_row, p->c_row, last - first, p->n, p->k, a, p->b, p->add, p->bias,
-        p->scratch + worker * PRODUCT_SCRATCH);
+    product_part(p, last - first, p->n, p->c + first * p->c_row, a, p->b, p->bias, worker);
 }
 
 static void product_columns(void *job, int64_t first, int64_t last, int worker) /* in vectors */
@@ -240,9 +301,7 @@ static void product_columns(void *job, int64_t first, int64_t last, int worker) 
     const product *p = job;
     const int64_t from = first * LANES, to = last * LANES < p->n ? last * LANES : p->n;
     matrix b = {p->b.at + from * p->b.column, p->b.row, p->b.column};
-    product_alone(
-        p->c + from, p->c_row, p->m, to - from, p->k, p->a, b, p->add, p->bias ? p->bias + from : 0,
-        p->scratch + worker * PRODUCT_SCRATCH);
+    product_part(p, p->m, to - from, p->c + from, p->a, b, p->bias ? p->bias + from : 0, worker);
 }
 
 /* Below so many multiply-adds a second worker costs more than it brings. */
