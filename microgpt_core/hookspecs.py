@@ -144,6 +144,17 @@ def microgpt_stages() -> Components | None:
 
 
 @hookspec
+def microgpt_passes() -> Components | None:
+    """What rewrites a plan's calls before kernels are chosen: subclasses of `Pass`, for `passes: [NAME]`.
+
+    `precision: bfloat16` is the pass of that name. `passes: auto` takes those that say of a backend that it is theirs,
+    where it is the first that is asked.
+
+    Example: `return {"bfloat16": "microgpt_simd.passes:BFloat16"}`.
+    """
+
+
+@hookspec
 def microgpt_peers() -> Components | None:
     """Other programs that train the same models, to be measured beside microgpt: subclasses of `Peer`.
 

@@ -23,7 +23,7 @@ def command(kind: str | None, plugins: Plugins, as_json: bool) -> None:
     """List the components of every kind, or those of KIND with what they are.
 
     KIND is one of ops, kernels, backends, tokenizers, datasets, optimizers, schedules, models, analyzers, callbacks,
-    formats, stages and peers.
+    formats, stages, passes and peers.
     """
     registry = load(builtin, plugins)
     kinds = [kind_named(kind).name] if kind else [name for name in KINDS if registry.names(name)]

@@ -54,6 +54,7 @@ def as_text(registry: Registry, about: Description) -> str:
         "kernels": "# kernels: {{OP: BACKEND}}\n",
         "stages": "stages: [train, {}]\n",
         "formats": "# microgpt export MODEL --format {}\n",
+        "passes": "passes: [{}]\n",
         "peers": "# microgpt bench step --against {}\n",
     }
     return head + keys.get(about.kind, "").format(about.name)

@@ -7,6 +7,7 @@ from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new
 from microgpt_core.components.callback import Callback
 from microgpt_core.components.format import Format
 from microgpt_core.components.op import Cost, Op, Shapes, show_shape
+from microgpt_core.components.passes import Pass
 from microgpt_core.components.peer import Peer
 from microgpt_core.components.philox import philox
 from microgpt_core.components.signature import Signature
@@ -17,7 +18,7 @@ from microgpt_core.components.unary import Unary
 
 __all__ = [
     "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "IGNORED", "Kernel", "Op", "Optimizer",
-    "Part", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate",
+    "Part", "Pass", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate",
     "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer", "philox", "products",
     "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip

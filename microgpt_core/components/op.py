@@ -35,6 +35,7 @@ class Op:
     signature: ClassVar[Signature]
     integers: ClassVar[tuple[str, ...]] = ()  # the inputs that hold int32
     mutates: ClassVar[tuple[str, ...]] = ()  # the inputs that forward changes in place
+    rounds: ClassVar[bool] = False  # float32 inputs, on purpose: float64 then isn't the measure of its numbers
 
     @abstractmethod
     def shapes(self, *inputs: Any, **attributes: Any) -> Shapes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from microgpt_core.components import Backend, Buffer, Kernel, new_buffer
+from microgpt_core.components import Backend, Buffer, Kernel, Pass, new_buffer
 from microgpt_core.components.op import Op
 from microgpt_core.engine.value import Call
 from microgpt_core.errors import ConfigurationError, UnknownNameError
@@ -95,6 +95,7 @@ class Kernels:
     table: Mapping[str, Kernel] = field(default_factory=dict)  # "backend/op" -> kernel
     forced: Mapping[str, str] = field(default_factory=dict)
     others: Sequence[Backend] = ()  # asked only where they are forced
+    passes: Sequence[Pass] = ()  # what rewrites calls before they get a kernel
 
     def __post_init__(self) -> None:
         self._order = [*(b for b in self.backends if not isinstance(b, Reference)), Reference()]

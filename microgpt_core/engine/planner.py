@@ -1,5 +1,6 @@
-"""The planner: from a trace of calls to a plan. Each pass is a function of a few lines:
+"""The planner: from a trace of calls to a plan. Each stage is a function of a few lines:
 
+    passes     what packs rewrite: products of bfloat16, several calls fused into one (Pass.rewrite)
     recompute  let backward compute again what forward needn't keep for it (in recompute.py)
     prune      drop calls whose results nobody reads
     choose     a kernel for every call (in backends.py)
@@ -45,6 +46,8 @@ def make_plan(trace: Trace, kernels: Kernels, watch: Sequence[str] = (), segment
     """The plan of a trace, where the scopes in `watch` are kept and backward computes the segments again."""
     watched = find_watched(trace, watch)
     kept = [*trace.outputs, *watched.values()]
+    for each in kernels.passes:
+        trace = each.rewrite(trace, kept)
     trace = recompute(trace, kept, segments)
     calls = prune(trace.calls, kept)
     lines = fill([Line(call, kernels.choose(call)) for call in calls], trace.inputs, kept, kernels)

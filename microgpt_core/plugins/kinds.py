@@ -12,6 +12,7 @@ from microgpt_core.components import (
     Kernel,
     Op,
     Optimizer,
+    Pass,
     Peer,
     Schedule,
     Tokenizer,
@@ -28,7 +29,7 @@ class Kind:
 
     @property
     def one(self) -> str:
-        return self.name.removesuffix("s")
+        return self.name.removesuffix("es" if self.name.endswith("sses") else "s")
 
     def mismatch(self, target: Any) -> str | None:
         """What is wrong with `target` as a component of this kind; None where nothing is."""
@@ -42,7 +43,7 @@ class Kind:
 BASES: dict[str, type | None] = {
     "ops": Op, "kernels": Kernel, "backends": Backend, "tokenizers": Tokenizer, "datasets": Dataset,
     "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "callbacks": Callback,
-    "formats": Format, "stages": None, "peers": Peer,
+    "formats": Format, "stages": None, "passes": Pass, "peers": Peer,
 }  # fmt: skip
 KINDS = {name: Kind(name, base) for name, base in BASES.items()}
 

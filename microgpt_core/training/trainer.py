@@ -89,13 +89,9 @@ class Trainer:
         self.peak = peak
         self.observers = Observers(analyzers or {}, callbacks or {}, origins)
         self.loss = BatchLoss(
-            model,
-            settings.label_smoothing,
-            kernels,
-            recompute=settings.recompute,
-            seed=batches.seed,
-            watch=self.observers.watch,
-        )
+            model, settings.label_smoothing, kernels,
+            recompute=settings.recompute, seed=batches.seed, watch=self.observers.watch,
+        )  # fmt: skip
         self.update = Update(model, optimizer, settings.grad_clip, kernels, update_op)
         self.update.allocate()
         self.at = Progress()
@@ -196,19 +192,11 @@ class Trainer:
         self.at.tokens += step_tokens
         self.observers.observe(self.at.step, self.loss.watched)
         return Step(
-            step=self.at.step,
-            tokens=self.at.tokens,
-            train_loss=loss,
-            lr=lr,
-            grad_norm=grad_norm,
-            max_steps=budget.steps(self.at.step),
-            seconds=seconds,
-            seconds_left=budget.seconds_left(self.at.step),
-            step_tokens=step_tokens,
-            flops=self.loss.flops + self.update.plan.plan.flops,
-            recomputed=self.loss.recomputed,
-            peak=self.peak,
-        )
+            step=self.at.step, tokens=self.at.tokens, train_loss=loss, lr=lr, grad_norm=grad_norm,
+            max_steps=budget.steps(self.at.step), seconds=seconds, seconds_left=budget.seconds_left(self.at.step),
+            step_tokens=step_tokens, flops=self.loss.flops + self.update.plan.plan.flops,
+            recomputed=self.loss.recomputed, peak=self.peak,
+        )  # fmt: skip
 
     def survives(self, loss: float, window: Sequence[Batch]) -> bool:
         """After a step that isn't finite: True where it is skipped, False after a rollback.

@@ -126,7 +126,7 @@ class Forecast:
 def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: str, held_out: bool = True) -> Forecast:
     """The plans of a pipeline's training step on its largest batch. Nothing is allocated."""
     model = pipeline.build_model(vocab_size)
-    model.set_precision(pipeline.precision)
+    model.set_precision(pipeline.stored)
     kernels = find_kernels(pipeline, registry)
     settings, optimizer = pipeline.train, pipeline.optimizer.build()
     rows, width = settings.batch_size, model.block_size

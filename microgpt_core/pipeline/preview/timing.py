@@ -43,12 +43,12 @@ def measure(run: Run, found: Forecast) -> tuple[float, float]:
     """The seconds of one batch, forward and backward, and of one update. All weights are 0, which is as slow."""
     settings, kernels, end = found.settings, run.kernels, perf_counter() + LIMIT
     model = run.pipeline.build_model(run.tokenizer.vocab_size)
-    model.allocate(run.pipeline.precision)
+    model.allocate(run.pipeline.stored)
     loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
     op = update_op(run.pipeline, run.registry)
     update = Update(model, run.pipeline.optimizer.build(), settings.grad_clip, kernels, op)
     whole, n_tokens = run.batches.batch(0), 1
-    per_batch = seconds_per_flop(kernels, run.pipeline.precision) * found.micro.flops
+    per_batch = seconds_per_flop(kernels, run.pipeline.stored) * found.micro.flops
     while per_batch * n_tokens / len(whole.tokens) < end - perf_counter():
         piece = part(whole, n_tokens)
         seconds = timed(loss, piece)

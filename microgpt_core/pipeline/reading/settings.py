@@ -72,7 +72,8 @@ class Pipeline:
         plugins: packs that have to be installed, such as microgpt-numpy or microgpt-numpy>=0.1
         backend: who computes; of several, each op is the first one's that can; auto: the best that there is
         kernels: for single ops, another backend
-        precision: of weights and values
+        passes: what rewrites plans: auto, or by name, [] for nothing; a run's values may differ in their last bits
+        precision: of weights and values; bfloat16: of matrix products, with weights and sums in float32
         init_from: the run, or the model folder, whose weights training begins with
         freeze: the parameters that training leaves as they are, by name: wte, block.0, block.*.mlp
         stages: what is done, in this order
@@ -84,7 +85,8 @@ class Pipeline:
     plugins: list[str] = field(default_factory=list)
     backend: str | list[str] = "auto"
     kernels: dict[str, str] = field(default_factory=dict)
-    precision: Literal["float32", "float64"] = "float32"
+    passes: str | list[str] = "auto"
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
     init_from: str | None = None  # the run or the model folder whose weights training begins with
     freeze: list[str] = field(default_factory=list)  # the parameters that it leaves as they are
     dataset: Component
@@ -99,6 +101,11 @@ class Pipeline:
     callbacks: list[Component] = field(default_factory=list)
     stages: list[str] = field(default_factory=lambda: ["train", "evaluate", "generate"])
     text: str = field(default="", repr=False)  # the file as given
+
+    @property
+    def stored(self) -> str:
+        """The precision that weights and values are kept in."""
+        return "float32" if self.precision == "bfloat16" else self.precision
 
     def build_model(self, vocab_size: int) -> Model:
         """The model, with what is frozen marked, and no memory yet."""

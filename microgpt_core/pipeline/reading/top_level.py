@@ -67,6 +67,13 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
         document.problem(("backend",), str(UnknownNameError("backend", backend, known)))
     elif backend != "auto":
         check(("backend",), "backends", backend)
+    passes = top.get("passes", "auto")
+    for i, name in enumerate(passes if isinstance(passes, list) else []):
+        check(("passes", i), "passes", name)
+    if isinstance(passes, str) and passes != "auto":
+        check(("passes",), "passes", passes)
+    if top.get("precision") == "bfloat16":
+        check(("precision",), "passes", "bfloat16")
     for op, name in top.get("kernels", {}).items():
         check(("kernels", op), "ops", op, key=True)
         check(("kernels", op), "kernels" if is_kernel(name) else "backends", name)

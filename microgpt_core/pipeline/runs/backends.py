@@ -49,7 +49,20 @@ def find_kernels(pipeline: Pipeline, registry: Registry) -> Kernels:
         asked[registry.find("ops", op)[1]] = name
     forced = dict(zip(asked, able(made(registry, asked.values()))))
     table = Installed(registry, chosen)
-    return Kernels(backends, table, {op: b.name for op, b in forced.items()}, list(forced.values()))
+    asked_first = backends[0].name if backends else ""
+    passes = [registry.get("passes", name)() for name in wanted_passes(pipeline, registry, asked_first)]
+    return Kernels(backends, table, {op: b.name for op, b in forced.items()}, list(forced.values()), passes)
+
+
+def wanted_passes(pipeline: Pipeline, registry: Registry, backend: str) -> list[str]:
+    """The passes that the pipeline names; else those of the backend that is asked first. Products' precision is last,
+    when what is fused has been."""
+    named = pipeline.passes
+    if named == "auto":
+        named = [n for n in registry.names("passes") if backend and registry.get("passes", n).backend == backend]
+    elif isinstance(named, str):
+        named = [named]
+    return [*named, *(["bfloat16"] if pipeline.precision == "bfloat16" and "bfloat16" not in named else [])]
 
 
 def made(registry: Registry, names: Iterable[str]) -> list[Backend]:

@@ -169,7 +169,7 @@ class Run:
         model, start = self._model, self.pipeline.init_from
         _ = self.batches  # first in the run's stream
         state = self.state()
-        model.allocate(self.pipeline.precision)
+        model.allocate(self.pipeline.stored)
         if state:
             self.rng.setstate(as_state(state["rng"]))
         else:

@@ -41,7 +41,7 @@ def train(run: Run) -> dict[str, Any]:
         interrupted=lambda: bool(run.signals.received),
         callbacks={callback.name: callback.build() for callback in run.pipeline.callbacks},
         origins={x.name: origin(run.registry, x) for x in (*run.pipeline.analyzers, *run.pipeline.callbacks)},
-        peak=peak_flops(model.precision),
+        peak=peak_flops(run.pipeline.precision),
     )
     describe(run, trainer)
     if run.saved is not None:

@@ -9,9 +9,11 @@ from microgpt_core.components import Buffer, Kernel, Shape
 from microgpt_core.errors import ShapeError
 from microgpt_simd.boundary import check_call
 from microgpt_simd.levels import chosen_level, level_kernels
+from microgpt_simd.linear_bfloat16 import LinearBFloat16
 from microgpt_simd.native import Call
 from microgpt_simd.threads import team
 
+OPS = {**ops.OPS, LinearBFloat16.name: LinearBFloat16()}
 Arguments = dict[str, tuple[Shape, str] | None]
 
 
@@ -61,7 +63,7 @@ class LevelKernel(NativeKernel):
     """One of this pack's own, at the level that was chosen. It can write every gradient instead of adding to it."""
 
     def __init_subclass__(cls) -> None:
-        signature = ops.OPS[cls.op].signature
+        signature = OPS[cls.op].signature
         cls.sets = tuple(name for name in signature.backward if name[2:] in signature.gradients)
 
     def prepare(
@@ -70,7 +72,7 @@ class LevelKernel(NativeKernel):
         """The call on these buffers. Raises ShapeError where they aren't what the op's signature wants."""
         if method == "backward" and not any(view is not None for name, view in views.items() if name in self.sets):
             return nothing
-        check_call(ops.OPS[self.op], method, views, {n: v for n, v in attributes.items() if n != "sets"})
+        check_call(OPS[self.op], method, views, {n: v for n, v in attributes.items() if n != "sets"})
         return super().prepare(method, views, attributes, workspace)
 
     def functions(self) -> Mapping[str, Any]:

@@ -59,6 +59,10 @@ class Linear(LevelKernel):
     op = "linear"
 
 
+class PairedLinear(LevelKernel):
+    op = "linear_bfloat16"
+
+
 class MatMul(LevelKernel):
     op = "matmul"
 
