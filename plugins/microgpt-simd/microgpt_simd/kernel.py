@@ -10,10 +10,11 @@ from microgpt_core.errors import ShapeError
 from microgpt_simd.boundary import check_call
 from microgpt_simd.levels import chosen_level, level_kernels
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
+from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
 from microgpt_simd.native import Call
 from microgpt_simd.threads import team
 
-OPS = {**ops.OPS, LinearBFloat16.name: LinearBFloat16()}
+OPS = {**ops.OPS, **{op.name: op for op in (LinearBFloat16(), LinearCrossEntropy())}}
 Arguments = dict[str, tuple[Shape, str] | None]
 
 

@@ -41,7 +41,7 @@ class LinearBFloat16(Linear):
 
 
 def to_bfloat16(x: Buffer) -> Buffer:
-    """The same numbers, float32 ones rounded to the nearest bfloat16 (of two as near, the one with an even last bit)."""
+    """The same numbers, float32 ones rounded to the nearest bfloat16, of two as near the one with an even last bit."""
     if x.format != "f":
         return x
     bits = array("I", flat(x).cast("B").cast("I"))

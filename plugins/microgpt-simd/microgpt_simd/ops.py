@@ -63,6 +63,10 @@ class PairedLinear(LevelKernel):
     op = "linear_bfloat16"
 
 
+class FusedLoss(LevelKernel):
+    op = "linear_cross_entropy"
+
+
 class MatMul(LevelKernel):
     op = "matmul"
 

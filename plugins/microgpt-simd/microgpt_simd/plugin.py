@@ -6,7 +6,8 @@ KERNELS = {
     "add": "Add", "adam_update": "AdamUpdate", "adamw_update": "AdamWUpdate", "attention": "Attention",
     "cache_write": "CacheWrite", "clip_factor": "ClipFactor", "cross_entropy": "CrossEntropy", "dropout": "Dropout",
     "embedding": "Embedding", "gelu": "GELU", "gelu_tanh": "GELUTanh", "global_norm": "GlobalNorm",
-    "layernorm": "LayerNorm", "linear": "Linear", "linear_bfloat16": "PairedLinear", "matmul": "MatMul", "mean": "Mean", "mul": "Mul",
+    "layernorm": "LayerNorm", "linear": "Linear", "linear_bfloat16": "PairedLinear",
+    "linear_cross_entropy": "FusedLoss", "matmul": "MatMul", "mean": "Mean", "mul": "Mul",
     "ones_like": "OnesLike", "relu": "ReLU", "relu2": "ReLU2", "rmsnorm": "RMSNorm", "rope": "RoPE", "scale": "Scale",
     "sgd_update": "SGDUpdate", "sigmoid": "Sigmoid", "silu": "SiLU", "sinusoidal": "Sinusoidal", "softmax": "Softmax",
     "sub": "Sub", "sum": "Sum", "swiglu": "SwiGLU", "tanh": "Tanh", "zero": "Zero",
@@ -20,12 +21,18 @@ def microgpt_backends() -> dict[str, str]:
 
 @hookimpl
 def microgpt_ops() -> dict[str, str]:
-    return {"linear_bfloat16": "microgpt_simd.linear_bfloat16:LinearBFloat16"}
+    return {
+        "linear_bfloat16": "microgpt_simd.linear_bfloat16:LinearBFloat16",
+        "linear_cross_entropy": "microgpt_simd.linear_cross_entropy:LinearCrossEntropy",
+    }
 
 
 @hookimpl
 def microgpt_passes() -> dict[str, str]:
-    return {"bfloat16": "microgpt_simd.passes:BFloat16"}
+    return {
+        "bfloat16": "microgpt_simd.passes.bfloat16:BFloat16",
+        "fused-loss": "microgpt_simd.passes.fused_loss:FusedLoss",
+    }
 
 
 @hookimpl

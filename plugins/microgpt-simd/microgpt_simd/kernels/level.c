@@ -20,6 +20,7 @@
 #include "embedding.c"
 #include "layernorm.c"
 #include "linear.c"
+#include "linear_cross_entropy.c"
 #include "positions.c"
 #include "rmsnorm.c"
 #include "swiglu.c"
@@ -44,6 +45,7 @@ static const entry entries[] = {
     {"linear.backward", linear_backward, product_workspace},
     {"linear_bfloat16.forward", linear_bfloat16_forward, product_workspace},
     {"linear_bfloat16.backward", linear_bfloat16_backward, product_workspace},
+    {"linear_cross_entropy.forward", linear_cross_entropy_forward, linear_cross_entropy_workspace},
     {"matmul.forward", matmul_forward, product_workspace},
     {"matmul.backward", matmul_backward, product_workspace},
     {"attention.forward", attention_forward, attention_forward_workspace},

@@ -36,9 +36,13 @@ INLINE void share_numbers(const mg_call *call, int64_t n, mg_part part)
 {
     share(call, blocks(n), ALONE / BLOCK, part, (void *)call);
 }
+INLINE void share_rows_of(const mg_call *call, int64_t rows, int64_t width, mg_part part, void *job)
+{
+    share(call, rows, ALONE / (width < 1 ? 1 : width < ALONE ? width : ALONE) + 1, part, job);
+}
 INLINE void share_rows(const mg_call *call, int64_t rows, int64_t width, mg_part part)
 {
-    share(call, rows, ALONE / (width < 1 ? 1 : width < ALONE ? width : ALONE) + 1, part, (void *)call);
+    share_rows_of(call, rows, width, part, (void *)call);
 }
 
 #define FLOATS(i) ((float *)call->array[i].data)

@@ -1,0 +1,1 @@
+"""What this pack makes of a plan before kernels are chosen. Each pass is a file."""
