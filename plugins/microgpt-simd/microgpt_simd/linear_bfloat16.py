@@ -46,7 +46,7 @@ def to_bfloat16(x: Buffer) -> Buffer:
         return x
     bits = array("I", flat(x).cast("B").cast("I"))
     rounded = array("I", map(round_bits, bits))
-    return memoryview(rounded).cast("B").cast("f", x.shape)
+    return Buffer(rounded).cast("B").cast("f", x.shape)
 
 
 def round_bits(bits: int) -> int:

@@ -69,11 +69,12 @@ def five(at: int, calls: Sequence[Call], users: Users) -> tuple[int, ...] | None
 def may_be_fused(found: Sequence[int], calls: Sequence[Call], users: Users, kept: Sequence[Value]) -> bool:
     """Whether the call that takes the five's place may do at once what they do one after the other."""
     project, loss, seed, back, last = (calls[i] for i in found)
-    inner = (loss.arguments["logits"], seed.arguments["out"], back.arguments["d_logits"])
+    logits = loss.arguments["logits"]
+    inner = (logits, seed.arguments["out"], back.arguments["d_logits"])
     d_x, d_weight = last.arguments["d_x"], last.arguments["d_weight"]
     between = range(found[1] + 1, found[4])  # d_W is now added to before these
     return (
-        loss.arguments["logits"].format == "f"
+        logits is not None and logits.format == "f"
         and seed.arguments["x"] is loss.arguments["loss"]
         and (project.arguments["bias"], last.arguments["d_bias"]) == (None, None)
         and d_x is not None and not d_x.external and users[d_x][0] == found[4]  # it is written, not added to
