@@ -5,7 +5,7 @@ python scripts/coefficients.py           (needs mpmath)
 
 from collections.abc import Callable
 
-from mpmath import chebyfit, erfc, exp, mp, mpf, sqrt, tanh
+from mpmath import chebyfit, erfc, exp, log, mp, mpf, sqrt, tanh
 
 mp.dps = 40
 U = Callable[[mpf], mpf]
@@ -23,8 +23,14 @@ def tanh_rest(square: mpf) -> mpf:
     return (tanh(x) / x - 1) / square
 
 
+def log_rest(f: mpf) -> mpf:
+    """(log(1 + f) - f + f^2 / 2) / f^3, at 0 its limit."""
+    return (log(1 + f) - f + f * f / 2) / f**3 if abs(f) > mpf(10) ** -10 else mpf(1) / 3
+
+
 FITS = {  # the function, where it is fitted, and how many coefficients it gets
     "EXP_FIT": (exp, [-0.3466, 0.3466], 7),
+    "LOG_FIT": (log_rest, [-0.29290, 0.41422], 9),
     "TANH_FIT": (tanh_rest, [mpf(10) ** -12, 0.3907], 6),
     "TAIL_FIT": (normal_tail, [-0.9999999, 1], 13),
 }

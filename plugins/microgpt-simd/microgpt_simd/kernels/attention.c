@@ -59,15 +59,16 @@ typedef struct { /* LANES queries of one head of one sequence, n of them real: r
 static group take_group(const sight *s, int64_t b, int64_t head, int64_t first)
 {
     group g = {.b = b, .head = head, .first = first, .from = INT64_MAX, .to = 0, .all_from = 0, .all_to = INT64_MAX};
+    int32_t lows[LANES], highs[LANES];
     g.n = s->length - first < LANES ? s->length - first : LANES;
-    g.low = splat_int(INT32_MAX);
-    g.high = splat_int(-1);
+    for (int64_t i = g.n; i < LANES; i++)
+        lows[i] = INT32_MAX, highs[i] = -1;
     for (int64_t i = 0; i < g.n; i++) {
         const int64_t t = first + i, at = (s->start ? s->start[b] : 0) + t;
         int64_t low = s->positions ? at - s->positions[b * s->length + t] : 0;
         low = at - s->window + 1 > low ? at - s->window + 1 : low;
-        g.low[i] = (int32_t)low;
-        g.high[i] = (int32_t)at;
+        lows[i] = (int32_t)low;
+        highs[i] = (int32_t)at;
         g.from = low < g.from ? low : g.from;
         g.to = at + 1 > g.to ? at + 1 : g.to;
         g.all_from = low > g.all_from ? low : g.all_from;
@@ -75,6 +76,8 @@ static group take_group(const sight *s, int64_t b, int64_t head, int64_t first)
     }
     if (g.n < LANES)
         g.all_to = 0; /* lanes without a query see nothing */
+    g.low = *(const vi_anywhere *)lows;
+    g.high = *(const vi_anywhere *)highs;
     return g;
 }
 
@@ -260,8 +263,10 @@ static void attention_forward_part(void *job, int64_t first, int64_t last, int w
             for (int64_t d = 0; d < s.width; d++)
                 store(out_side + d * LANES, load(out_side + d * LANES) * share);
             off_side(FLOATS(0) + at, s.channels, g.n, out_side, s.width, 0);
+            float lse[LANES];
+            store(lse, top + log_(sum));
             for (int64_t i = 0; i < g.n; i++)
-                FLOATS(1)[(b * s.length + t + i) * s.n_head + head] = (float)(top[i] + log((double)sum[i]));
+                FLOATS(1)[(b * s.length + t + i) * s.n_head + head] = lse[i];
         }
     }
 }
@@ -318,11 +323,13 @@ static void attention_backward_part(void *job, int64_t first, int64_t last, int 
                 on_side(q_side, s.q + at, s.channels, g.n, s.width);
                 on_side(d_side, d_out + at, s.channels, g.n, s.width);
                 on_side(d_q_side, out + at, s.channels, g.n, s.width); /* for a moment */
-                vf mean = {0}, base = {0};
+                vf mean = {0};
+                float base_lanes[LANES] = {0};
                 for (int64_t d = 0; d < s.width; d++)
                     mean = fma_(load(d_side + d * LANES), load(d_q_side + d * LANES), mean);
                 for (int64_t i = 0; i < g.n; i++)
-                    base[i] = lse[(b * s.length + t + i) * s.n_head + head];
+                    base_lanes[i] = lse[(b * s.length + t + i) * s.n_head + head];
+                const vf base = load(base_lanes);
                 memset(d_q_side, 0, (size_t)(s.width * LANES) * sizeof(float));
                 for (int64_t tile = g.from / KEYS * KEYS; tile < g.to; tile += KEYS) {
                     const int64_t from = tile > g.from ? tile : g.from, to = tile + KEYS < g.to ? tile + KEYS : g.to, n = to - from;

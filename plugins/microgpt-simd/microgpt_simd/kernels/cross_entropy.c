@@ -19,6 +19,22 @@ static int check_targets(const mg_call *call, int targets, int64_t vocab_size, c
     return MG_OK;
 }
 
+/* The powers of a row, exp(z - top), into y, if there is one; their sum, and that of all but the target's. A target that
+   is nearly sure has p - 1 as its gradient, which is minus what the others have: so it keeps all its digits. */
+typedef struct {
+    float others, sum;
+} shares;
+
+static shares powers_beside(float *y, const float *row, float top, int64_t width, int64_t target)
+{
+    const int64_t after = target + 1;
+    const float hit = exp_(splat(row[target] - top))[0];
+    float others = powers(y, row, top, target) + powers(y ? y + after : 0, row + after, top, width - after);
+    if (y)
+        y[target] = hit;
+    return (shares){others, others + hit};
+}
+
 static void cross_entropy_forward_part(void *job, int64_t first, int64_t last, int worker)
 {
     const mg_call *call = job;
@@ -33,7 +49,7 @@ static void cross_entropy_forward_part(void *job, int64_t first, int64_t last, i
         if (targets[t] == IGNORED)
             continue;
         float top = largest(row, width);
-        double lse = top + log((double)powers(0, row, top, width));
+        double lse = (double)top + log_(splat(powers(0, row, top, width)))[0];
         double smooth = smoothing ? smoothing * (lse - total(row, width) / (double)width) : 0;
         losses[t] = (1 - smoothing) * (lse - row[targets[t]]) + smooth;
     }
@@ -72,11 +88,14 @@ static void cross_entropy_backward_part(void *job, int64_t first, int64_t last, 
                 memset(d, 0, (size_t)width * sizeof(float));
             continue;
         }
-        float top = largest(row, width);
-        vf share = splat((float)(factor / powers(0, row, top, width)));
+        const float top = largest(row, width);
+        const shares p = powers_beside(0, row, top, width, targets[t]);
+        const vf share = splat((float)(factor / p.sum));
+        const float before = d[targets[t]];
         EACH_VECTOR (i, n, 0, width)
             give(d_logits, t * width + i, share * exp_(get(row + i, n) - splat(top)) - rest, n);
-        d[targets[t]] -= (float)(factor * (1 - smoothing));
+        const float rise = (float)(factor * smoothing) - rest[0] - share[0] * p.others;
+        d[targets[t]] = d_logits->set ? rise : before + rise;
     }
 }
 

@@ -1,4 +1,4 @@
-/* exp, tanh and the normal distribution, vector by vector, to about one unit in the last place of float32.
+/* exp, log, tanh and the normal distribution, vector by vector, to about one unit in the last place of float32.
 
    NaN stays NaN, and infinities give what the functions' limits are. Coefficients are Chebyshev fits of the functions
    themselves, computed with 40 digits: `python plugins/microgpt-simd/scripts/coefficients.py` prints them. */
@@ -18,22 +18,43 @@ INLINE vf polynomial(vf x, const float *coefficient, int n) /* the highest power
     return y;
 }
 
-INLINE vf power_of_two(vi n) { return (vf)((n + splat_int(127)) << 23); } /* n from -126 to 127 */
+/* y 2^n, n whole and from -153 to 130. */
+INLINE vf scaled(vf y, vf n)
+{
+#if LANES == 16
+    return (vf)_mm512_scalef_ps((__m512)y, (__m512)n);
+#else
+    /* In two steps, since 2^n alone may be too large or too small for a float. */
+    const vi whole = __builtin_convertvector(n, vi), half = whole >> 1, bias = splat_int(127);
+    return y * (vf)((half + bias) << 23) * (vf)((whole - half + bias) << 23);
+#endif
+}
 
 /* exp(x) = 2^n exp(r) with n whole and |r| <= log(2) / 2; ln 2 is taken in two parts so that r is exact. */
 INLINE vf exp_(vf x)
 {
     static const float fit[] = {EXP_FIT};
     const vf shift = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-    x = choose(x > splat(90.0f), splat(90.0f), choose(x < splat(-106.0f), splat(-106.0f), x));
-    vf whole = fma_(x, splat(1.44269504f), shift);
-    vi n = (vi)whole - (vi)shift;
-    whole -= shift;
+    x = larger(splat(-106.0f), smaller(splat(90.0f), x));
+    vf whole = fma_(x, splat(1.44269504f), shift) - shift;
     vf r = fma_(whole, splat(-0.693359375f), x);
     r = fma_(whole, splat(2.12194440e-4f), r);
-    vf y = polynomial(r, fit, sizeof fit / sizeof *fit);
-    vi half = n >> 1; /* in two steps, since 2^n alone may be too large or too small for a float */
-    return y * power_of_two(half) * power_of_two(n - half);
+    return scaled(polynomial(r, fit, sizeof fit / sizeof *fit), whole);
+}
+
+/* log(x) = e ln 2 + log(m) with m from sqrt(1/2) to sqrt(2), and log(1 + f) = f - f^2 / 2 + f^3 p(f). Denormals are
+   taken for 0. */
+INLINE vf log_(vf x)
+{
+    static const float fit[] = {LOG_FIT};
+    const vi root_half = splat_int(0x3f3504f3), e = ((vi)x - root_half) >> 23;
+    const vf f = (vf)((vi)x - (e << 23)) - splat(1.0f), whole = __builtin_convertvector(e, vf), square = f * f;
+    vf y = f * square * polynomial(f, fit, sizeof fit / sizeof *fit);
+    y = fma_(whole, splat(-2.12194440e-4f), y) - splat(0.5f) * square + f;
+    y = fma_(whole, splat(0.693359375f), y);
+    y = choose(x < splat(1.17549435e-38f), splat(-INFINITY), y); /* 0; below it comes NaN */
+    y = choose(x < (vf){0}, splat(NAN), y);
+    return choose(x < splat(INFINITY), y, x); /* infinity and NaN are their own logarithms */
 }
 
 INLINE vf sigmoid_(vf x) { return splat(1.0f) / (splat(1.0f) + exp_(-x)); }

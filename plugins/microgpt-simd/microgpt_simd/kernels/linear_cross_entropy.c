@@ -35,13 +35,13 @@ static void chunk_losses(void *job, int64_t first, int64_t last, int worker)
         }
         const float top = largest(row, width), hit = row[target];
         const double mean = c->smoothing ? total(row, width) / (double)width : 0;
-        const float sum = powers(row, row, top, width);
-        const double lse = top + log((double)sum);
+        const shares p = powers_beside(row, row, top, width, target);
+        const double lse = (double)top + log_(splat(p.sum))[0];
         c->losses[t] = (1 - c->smoothing) * (lse - hit) + (c->smoothing ? c->smoothing * (lse - mean) : 0);
-        const vf share = splat((float)(c->factor / sum));
+        const vf share = splat((float)(c->factor / p.sum));
         EACH_VECTOR (i, n, 0, width)
             put(row + i, share * get(row + i, n) - rest, n);
-        row[target] -= (float)(c->factor * (1 - c->smoothing));
+        row[target] = (float)(c->factor * c->smoothing) - rest[0] - share[0] * p.others;
     }
 }
 

@@ -19,6 +19,8 @@
 #define LANES 4
 #if defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__SSE2__)
+#include <immintrin.h>
 #endif
 #endif
 
@@ -88,7 +90,34 @@ INLINE void store_n(float *p, vf x, int64_t n)
 
 /* Lane by lane, a where the mask is set, else b. */
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
-INLINE vf larger(vf a, vf b) { return choose(a > b, a, b); }
+
+/* a > b ? a : b, so that where one of them is NaN it is b; and a < b ? a : b likewise. */
+INLINE vf larger(vf a, vf b)
+{
+#if LANES == 16
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif LANES == 8
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    return choose(a > b, a, b);
+#endif
+}
+
+INLINE vf smaller(vf a, vf b)
+{
+#if LANES == 16
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif LANES == 8
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (vf)_mm_min_ps((__m128)a, (__m128)b);
+#else
+    return choose(a < b, a, b);
+#endif
+}
+
 INLINE vf magnitude(vf x) { return (vf)((vi)x & splat_int(0x7fffffff)); }
 INLINE vf with_sign_of(vf x, vf sign) { return (vf)((vi)x | ((vi)sign & splat_int(INT32_MIN))); }
 
@@ -105,27 +134,6 @@ INLINE vf root(vf x)
 #endif
 }
 
-/* Lanes in pairs, then pairs of pairs: a fixed order. */
-INLINE float sum_lanes(vf x)
-{
-    float half[LANES];
-    store(half, x);
-    for (int n = LANES / 2; n > 0; n /= 2)
-        for (int i = 0; i < n; i++)
-            half[i] += half[i + n];
-    return half[0];
-}
-
-INLINE float largest_lane(vf x)
-{
-    float top = x[0];
-    for (int i = 1; i < LANES; i++)
-        top = x[i] > top ? x[i] : top;
-    return top;
-}
-
-/* Turn a matrix of LANES x LANES, a vector a row, so that rows become columns: at each stage s = 1, 2, 4, ... what lies
-   s above the diagonal of each square of 2 s changes places with what lies s below it. */
 #if LANES == 16
 #define EACH_LANE(F, s) \
     F(0, s), F(1, s), F(2, s), F(3, s), F(4, s), F(5, s), F(6, s), F(7, s), F(8, s), F(9, s), F(10, s), F(11, s), \
@@ -135,6 +143,39 @@ INLINE float largest_lane(vf x)
 #else
 #define EACH_LANE(F, s) F(0, s), F(1, s), F(2, s), F(3, s)
 #endif
+
+/* Lanes in pairs, then pairs of pairs, in registers and in a fixed order: lane i meets lane i + s. */
+#define FURTHER(i, s) ((i) + (s)) % LANES
+#define MEET(x, s) __builtin_shufflevector(x, x, EACH_LANE(FURTHER, s))
+
+INLINE float sum_lanes(vf x)
+{
+#if LANES > 8
+    x += MEET(x, 8);
+#endif
+#if LANES > 4
+    x += MEET(x, 4);
+#endif
+    x += MEET(x, 2);
+    x += MEET(x, 1);
+    return x[0];
+}
+
+INLINE float largest_lane(vf x)
+{
+#if LANES > 8
+    x = larger(MEET(x, 8), x);
+#endif
+#if LANES > 4
+    x = larger(MEET(x, 4), x);
+#endif
+    x = larger(MEET(x, 2), x);
+    x = larger(MEET(x, 1), x);
+    return x[0];
+}
+
+/* Turn a matrix of LANES x LANES, a vector a row, so that rows become columns: at each stage s = 1, 2, 4, ... what lies
+   s above the diagonal of each square of 2 s changes places with what lies s below it. */
 #define UPPER(i, s) ((i) & (s) ? LANES + ((i) ^ (s)) : (i))
 #define LOWER(i, s) ((i) & (s) ? LANES + (i) : ((i) | (s)))
 #define TURN(s)                                                                     \
