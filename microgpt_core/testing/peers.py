@@ -24,7 +24,7 @@ ALLOWED = {"float32": 1e-4, "bfloat16": 5e-2}  # of a loss; of a gradient, besid
 AT_ONCE = (1, 2, 1)  # steps, one call after the other
 TOKENS = 12  # more than a block
 OPTIMIZER = AdamW(lr=0.01, betas=(0.8, 0.9), weight_decay=0.3)  # each setting shows
-STREAM = array("i", [Random(1).randrange(11) for _ in range(40)])
+STREAM = array("i", Random(1).choices(range(11), k=40))
 BATCHES = {
     "windows": [windows(STREAM, starts, 8) for starts in ([0, 7, 20], [3, 11, 30])],
     "packed documents": [packed([STREAM[:5], STREAM[9:17], STREAM[20:n]], 16) for n in (23, 22)],

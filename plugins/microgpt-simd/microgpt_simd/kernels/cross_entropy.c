@@ -49,7 +49,7 @@ static void cross_entropy_forward_part(void *job, int64_t first, int64_t last, i
         if (targets[t] == IGNORED)
             continue;
         float top = largest(row, width);
-        double lse = (double)top + log_(splat(powers(0, row, top, width)))[0];
+        double lse = (double)top + log_(splat(powers_beside(0, row, top, width, targets[t]).sum))[0];
         double smooth = smoothing ? smoothing * (lse - total(row, width) / (double)width) : 0;
         losses[t] = (1 - smoothing) * (lse - row[targets[t]]) + smooth;
     }
