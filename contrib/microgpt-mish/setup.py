@@ -12,8 +12,9 @@ except ImportError:
     modules = []
 else:
     headers = microgpt_simd.include()
-    native = Extension("microgpt_mish.native", ["microgpt_mish/native.pyx"], include_dirs=[headers], optional=True)
+    native = Extension("microgpt_mish.native", ["microgpt_mish/native.pyx"], include_dirs=[headers])
     packages = str(Path(headers).parents[1])  # an editable installation isn't on Cython's own path
     modules = cythonize(native, include_path=[packages], build_dir="build")
+    modules[0].optional = True  # no compiler, no kernel; said here, since cythonize forgets it
 
 setup(ext_modules=modules)
