@@ -54,6 +54,7 @@ setup(
         Extension(
             "microgpt_simd.native",
             [f"{SOURCES}/native.pyx", f"{SOURCES}/team.c"],
+            include_dirs=[f"{SOURCES}/include"],
             extra_compile_args=FLAGS,
             libraries=LINKED,
         ),

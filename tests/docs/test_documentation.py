@@ -8,6 +8,7 @@
   set-up commands: continuous integration runs `test`, and what the first run prints has a test of its own below.
   <!-- file: NAME --> makes the fence a file of that name.
 * The folder has a text of the reader's own in it: my-texts/story.txt.
+* A page with <!-- run by: TEST --> needs more than the core: that test of a pack runs it, by `problems` below.
 """
 
 import json
@@ -28,6 +29,11 @@ import microgpt_core
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(file.relative_to(ROOT).as_posix() for file in [*ROOT.glob("README.md"), *ROOT.glob("docs/**/*.md")])
+ELSEWHERE = {
+    path: found[1]
+    for path in PAGES
+    if (found := re.search(r"^<!-- run by: (.*?) -->$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE))
+}
 SNIPPET_RUNNER = Path(__file__).with_name("run_snippets.py")
 STORY = "Once there was a model that had read one story, and this was it.\n" * 30
 LIMIT = 30.0  # seconds for a snippet or a command
@@ -95,8 +101,9 @@ def read_commands(fence: Fence) -> list[Command]:
 def environment(folder: Path) -> dict[str, str]:
     """This process's, with the microgpt under test, a cache of its own, and nothing that changes what is printed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROGPT_")}
+    found = [str(Path(microgpt_core.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return kept | {
-        "PYTHONPATH": str(Path(microgpt_core.__file__).parents[1]),
+        "PYTHONPATH": os.pathsep.join(found),
         "PYTHONUNBUFFERED": "1",  # or lines of stdout and stderr would change places
         "PYTHONUTF8": "1",
         "MICROGPT_CACHE": str(folder / ".cache"),
@@ -207,7 +214,12 @@ def looks_like(shown: list[str], printed: list[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in printed)) is not None
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("path", "test"), ELSEWHERE.items())
+def test_a_page_that_needs_a_pack_is_run_by_its_tests(path: str, test: str) -> None:
+    assert Path(path).name in (ROOT / test).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in ELSEWHERE])
 def test_a_page_does_what_it_shows(path: str, tmp_path: Path) -> None:
     found = list(problems(ROOT / path, tmp_path))
     assert not found, "\n\n".join(found)

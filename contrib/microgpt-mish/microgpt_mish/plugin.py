@@ -1,5 +1,7 @@
 """What this pack brings."""
 
+from importlib.util import find_spec
+
 from microgpt_core.hookspecs import hookimpl
 
 
@@ -10,4 +12,7 @@ def microgpt_ops() -> dict[str, str]:
 
 @hookimpl
 def microgpt_kernels() -> dict[str, str]:
-    return {"numpy/mish": "microgpt_mish.numpy_kernel:MishKernel"}
+    kernels = {"numpy/mish": "microgpt_mish.numpy_kernel:MishKernel"}
+    if find_spec("microgpt_mish.native"):  # compiled, which not every installation can: see setup.py
+        kernels["simd/mish"] = "microgpt_mish.simd_kernel:MishKernel"
+    return kernels

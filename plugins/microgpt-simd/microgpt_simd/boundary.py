@@ -4,6 +4,7 @@ The engine's plans are right by construction; this is for whoever binds a kernel
 """
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from microgpt_core.components import Buffer, Op, Shape, show_shape
@@ -27,13 +28,10 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
             check_view(op, name, view)
         elif name not in op.signature.optional and not may_be_left_out(op, name):
             raise ShapeError(f"{op.name}.{method}: {name} is missing")
-    expected = shapes_of(op, method, views, attributes)
+    layouts = layouts_of(op, views, attributes)
     for name, view in views.items():
-        shape = expected.get(name.removeprefix("d_") if name.startswith("d_") else name)
-        if view is not None and shape is not None and view.shape != shape:
-            raise ShapeError(
-                f"{op.name}.{method}: {name} has shape {show_shape(view.shape)}, expected {show_shape(shape)}"
-            )
+        if view is not None:
+            check_layout(op, method, name, view, *layouts[name.removeprefix("d_") if name not in layouts else name])
     check_overlap(op, method, views)
 
 
@@ -41,28 +39,40 @@ def check_view(op: Op, name: str, view: Buffer) -> None:
     what = f"{op.name}: {name}"
     if not isinstance(view, memoryview) or not view.c_contiguous:
         raise ShapeError(f"{what} is a {type(view).__name__}, expected a C-contiguous memoryview")
-    format = "i" if name in op.integers else "f"
-    if view.format != format and not (op.name == "zero" and view.format in "fi"):
-        raise ShapeError(f"{what} has format {view.format!r}, expected {format!r}")
     if 0 in view.shape or not view.shape:
         raise ShapeError(f"{what} has shape {view.shape}; every axis needs at least 1, and there is at least one")
 
 
-def shapes_of(op: Op, method: str, views: Views, attributes: Mapping[str, Any]) -> dict[str, Shape]:
-    """The shapes that inputs, outputs and saved values must have, as far as the given ones tell."""
-    known = {name: view.shape for name, view in views.items() if view is not None}
-    result = next((known[n] for o in op.signature.outputs for n in (f"d_{o}", o) if n in known), None)
-    inputs: dict[str, Shape | None] = {}
-    for name in op.signature.inputs:
-        shape = known.get(name, known.get(f"d_{name}"))
-        if shape is None and name not in op.signature.optional:
-            # Backward doesn't read it, and nobody wants its gradient: it can only be as the output is, or one a row.
-            shape = result[:-1] if result and name in op.integers else result
-        inputs[name] = shape
+def check_layout(op: Op, method: str, name: str, view: Buffer, format: str, shape: Shape) -> None:
+    if view.format != format and not (op.name == "zero" and view.format in "fi"):
+        raise ShapeError(f"{op.name}: {name} has format {view.format!r}, expected {format!r}")
+    if view.shape != shape:
+        found, expected = show_shape(view.shape), show_shape(shape)
+        raise ShapeError(f"{op.name}.{method}: {name} has shape {found}, expected {expected}")
+
+
+def layouts_of(op: Op, views: Views, attributes: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
+    """The format and shape that each input, output and saved value must have, as far as the given ones tell.
+
+    An input that backward doesn't read, and whose gradient nobody wants, is taken to be as the output is, or one a row
+    or one a column of it: as the op's own `shapes` has it.
+    """
+    shapes = {name: view.shape for name, view in views.items() if view is not None}
+    result = next((shapes[n] for o in op.signature.outputs for n in (f"d_{o}", o) if n in shapes), ())
+    told = {n: shapes.get(n, shapes.get(f"d_{n}")) for n in op.signature.inputs}
+    untold = [n for n, shape in told.items() if shape is None and n not in op.signature.optional]
     values = {**op.signature.attributes, **attributes}
-    made = op.shapes(*inputs.values(), **{n: values[n] for n in op.signature.attributes})
-    shapes = {name: shape if isinstance(shape[0], int) else shape[1] for name, shape in made.items()}
-    return {**{n: s for n, s in inputs.items() if s is not None}, **shapes}
+    problems = []
+    for guess in product((result, result[:-1], result[-1:]), repeat=len(untold)):
+        inputs = told | dict(zip(untold, guess))
+        try:
+            made = op.shapes(*inputs.values(), **{n: values[n] for n in op.signature.attributes})
+        except ShapeError as problem:
+            problems.append(problem)
+            continue
+        layouts = {n: ("i" if n in op.integers else "f", shape) for n, shape in inputs.items() if shape}
+        return layouts | {n: found if isinstance(found[0], str) else ("f", found) for n, found in made.items()}
+    raise problems[0]
 
 
 def may_be_left_out(op: Op, name: str) -> bool:

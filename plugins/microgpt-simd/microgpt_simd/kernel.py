@@ -1,33 +1,34 @@
 """A native kernel: the functions of an op, in C or Cython, behind the interface that the engine asks."""
 
-from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
-from microgpt_core import ops
-from microgpt_core.components import Buffer, Kernel, Shape
-from microgpt_core.errors import ShapeError
+from microgpt_core.components import Buffer, Kernel, Op, Shape
+from microgpt_core.errors import ConfigurationError, ShapeError, SignatureError
 from microgpt_simd.boundary import check_call
-from microgpt_simd.levels import chosen_level, level_kernels
-from microgpt_simd.linear_bfloat16 import LinearBFloat16
-from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
+from microgpt_simd.levels import chosen_level, op_functions
 from microgpt_simd.native import Call
 from microgpt_simd.threads import team
 
-OPS = {**ops.OPS, **{op.name: op for op in (LinearBFloat16(), LinearCrossEntropy())}}
-Arguments = dict[str, tuple[Shape, str] | None]
-
 
 class NativeKernel(Kernel):
-    """An op in native code. `functions` has its capsules: "forward", "backward", "forward workspace", ...
+    """An op in native code: what doesn't fit the op's signature is a ShapeError, and never reaches the code.
 
-    `op` is the op's name, for messages. See `include/microgpt_simd.h` for what a function is given.
+    `op` is the op itself: `op = Mish()`. `sets` names the gradients that the code can write instead of adding to them.
     """
 
-    op: str
+    op: ClassVar[Op]
 
-    @abstractmethod
-    def functions(self) -> Mapping[str, Any]:
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "op") and not isinstance(cls.op, Op):
+            raise SignatureError(f"{cls.__name__}.op is {cls.op!r}, expected an op's instance, such as `op = Mish()`")
+
+    def functions(self) -> Mapping[str, object]:
+        """The op's capsules: "forward", "backward", and "forward workspace" where that wants memory of its own.
+
+        `include/microgpt_simd.h` says what a function is given.
+        """
         raise NotImplementedError
 
     def has(self, method: str) -> bool:
@@ -40,46 +41,57 @@ class NativeKernel(Kernel):
     def workspace(
         self, method: str, shapes: Mapping[str, Shape | None], formats: Mapping[str, str], attributes: Mapping[str, Any]
     ) -> int:
-        if (ask := self.functions().get(f"{method} workspace")) is None:
+        if f"{method} workspace" not in self.functions():
             return 0
         arguments = {n: None if shape is None else (shape, formats[n]) for n, shape in shapes.items()}
-        nbytes: int = Call(self.op, arguments, dict(attributes), team()).workspace(ask)
-        return nbytes
+        return self.needed(method, Call(self.op.name, arguments, dict(attributes), team()))
+
+    def needed(self, method: str, call: Call) -> int:
+        """The bytes that a call wants beside its arguments."""
+        ask = self.functions().get(f"{method} workspace")
+        with made_for_this_pack(self.op):
+            return 0 if ask is None else call.workspace(ask)
 
     def prepare(
         self, method: str, views: Mapping[str, Buffer | None], attributes: Mapping[str, Any], workspace: Buffer | None
     ) -> Callable[[], object]:
+        """The call on these buffers. Raises ShapeError where they aren't what the op's signature wants."""
         attributes = dict(attributes)
-        sets = attributes.pop("sets", ())
+        sets = attributes.pop("sets", frozenset())
+        if method == "backward" and all(views.get(f"d_{n}") is None for n in self.op.signature.gradients):
+            return nothing
+        check_call(self.op, method, views, attributes)
         arguments = {n: None if view is None else (view.shape, view.format) for n, view in views.items()}
-        call = Call(self.op, arguments, attributes, team(), sets)
-        ask = self.functions().get(f"{method} workspace")
-        if ask is not None and (workspace is None or workspace.nbytes < call.workspace(ask)):
-            raise ShapeError(f"{self.op}.{method} needs a workspace of {call.workspace(ask):,} bytes")
-        bound: Callable[[], object] = call.bind(self.functions()[method], tuple(views.values()), workspace)
-        return bound
+        call = Call(self.op.name, arguments, attributes, team(), sets)
+        needed = self.needed(method, call)
+        if needed and (workspace is None or workspace.nbytes < needed):
+            raise ShapeError(f"{self.op.name}.{method} needs a workspace of {needed:,} bytes")
+        with made_for_this_pack(self.op):
+            return call.bind(self.functions()[method], tuple(views.values()), workspace)
 
 
 class LevelKernel(NativeKernel):
     """One of this pack's own, at the level that was chosen. It can write every gradient instead of adding to it."""
 
     def __init_subclass__(cls) -> None:
-        signature = OPS[cls.op].signature
+        super().__init_subclass__()
+        signature = cls.op.signature
         cls.sets = tuple(name for name in signature.backward if name[2:] in signature.gradients)
 
-    def prepare(
-        self, method: str, views: Mapping[str, Buffer | None], attributes: Mapping[str, Any], workspace: Buffer | None
-    ) -> Callable[[], object]:
-        """The call on these buffers. Raises ShapeError where they aren't what the op's signature wants."""
-        if method == "backward" and not any(view is not None for name, view in views.items() if name in self.sets):
-            return nothing
-        check_call(OPS[self.op], method, views, {n: v for n, v in attributes.items() if n != "sets"})
-        return super().prepare(method, views, attributes, workspace)
+    def functions(self) -> Mapping[str, object]:
+        return op_functions(chosen_level(), self.op.name)
 
-    def functions(self) -> Mapping[str, Any]:
-        prefix = f"{self.op}."
-        kernels = level_kernels(chosen_level())
-        return {name.removeprefix(prefix): made for name, made in kernels.items() if name.startswith(prefix)}
+
+@contextmanager
+def made_for_this_pack(op: Op) -> Iterator[None]:
+    """A capsule's name has the number of the interface that its code was compiled for: another is refused."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{op.name}: its native kernel was compiled for another version of microgpt-simd ({error}); install the "
+            f"kernel's pack again, or go without it: --set kernels.{op.name}=reference"
+        ) from error
 
 
 def nothing() -> None:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from microgpt_core.errors import ConfigurationError
-from microgpt_simd.native import cpu_features
+from microgpt_simd import native
 
 LEVELS: dict[str, frozenset[str]] = {  # and what the processor has to have for them
     "baseline": frozenset(),
@@ -16,6 +16,8 @@ LEVELS: dict[str, frozenset[str]] = {  # and what the processor has to have for 
     "avx512bf16": frozenset({"avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512bf16"}),
 }
 FORCED = "MICROGPT_SIMD"
+
+cpu_features = cache(native.cpu_features)  # each call that is bound asks for its level
 
 
 def best_level() -> str:
@@ -40,3 +42,11 @@ def level_kernels(level: str) -> Mapping[str, Any]:
     """The capsules of a level's kernels: "rmsnorm.forward", and "linear.forward workspace" where one is wanted."""
     kernels: Mapping[str, Any] = import_module(f"microgpt_simd._{level}").kernels
     return kernels
+
+
+@cache
+def op_functions(level: str, op: str) -> Mapping[str, Any]:
+    """One op's among them: "forward", "backward", "forward workspace", ..."""
+    return {
+        name.removeprefix(f"{op}."): made for name, made in level_kernels(level).items() if name.startswith(f"{op}.")
+    }

@@ -1,13 +1,15 @@
-# The C header, for kernels written in Cython: `from microgpt_simd.native cimport mg_call, MG_OK`.
+# The C header, for kernels written in Cython: `from microgpt_simd.native cimport mg_call, MG_OK`, with
+# microgpt_simd.include() among the folders that the C compiler looks in.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
-cdef extern from "include/microgpt_simd.h" nogil:
+cdef extern from "microgpt_simd.h" nogil:
     const char *MG_CAPSULE
     const char *MG_WORKSPACE_CAPSULE
     enum: MG_AXES
     enum: MG_OK
     enum: MG_OUT_OF_RANGE
+    enum: MG_FAILED
 
     ctypedef struct mg_array:
         void *data

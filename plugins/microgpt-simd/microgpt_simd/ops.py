@@ -1,143 +1,146 @@
-"""The pack's kernels, one for every op of the core. What they do stands in `kernels/*.c`, op by op."""
+"""The pack's kernels, one for every op of the core. What they do stands in `kernels/*.c`: the README says where."""
 
+from microgpt_core import ops
 from microgpt_simd.kernel import LevelKernel
+from microgpt_simd.linear_bfloat16 import LinearBFloat16
+from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
 
 
 class Add(LevelKernel):
-    op = "add"
+    op = ops.add
 
 
 class AdamUpdate(LevelKernel):
-    op = "adam_update"
+    op = ops.adam_update
 
 
 class AdamWUpdate(LevelKernel):
-    op = "adamw_update"
+    op = ops.adamw_update
 
 
 class Attention(LevelKernel):
-    op = "attention"
+    op = ops.attention
 
 
 class CacheWrite(LevelKernel):
-    op = "cache_write"
+    op = ops.cache_write
 
 
 class ClipFactor(LevelKernel):
-    op = "clip_factor"
+    op = ops.clip_factor
 
 
 class CrossEntropy(LevelKernel):
-    op = "cross_entropy"
+    op = ops.cross_entropy
 
 
 class Dropout(LevelKernel):
-    op = "dropout"
+    op = ops.dropout
 
 
 class Embedding(LevelKernel):
-    op = "embedding"
+    op = ops.embedding
 
 
 class GELU(LevelKernel):
-    op = "gelu"
+    op = ops.gelu
 
 
 class GELUTanh(LevelKernel):
-    op = "gelu_tanh"
+    op = ops.gelu_tanh
 
 
 class GlobalNorm(LevelKernel):
-    op = "global_norm"
+    op = ops.global_norm
 
 
 class LayerNorm(LevelKernel):
-    op = "layernorm"
+    op = ops.layernorm
 
 
 class Linear(LevelKernel):
-    op = "linear"
+    op = ops.linear
 
 
 class PairedLinear(LevelKernel):
-    op = "linear_bfloat16"
+    op = LinearBFloat16()
 
 
 class FusedLoss(LevelKernel):
-    op = "linear_cross_entropy"
+    op = LinearCrossEntropy()
 
 
 class MatMul(LevelKernel):
-    op = "matmul"
+    op = ops.matmul
 
 
 class Mean(LevelKernel):
-    op = "mean"
+    op = ops.mean
 
 
 class Mul(LevelKernel):
-    op = "mul"
+    op = ops.mul
 
 
 class OnesLike(LevelKernel):
-    op = "ones_like"
+    op = ops.ones_like
 
 
 class ReLU(LevelKernel):
-    op = "relu"
+    op = ops.relu
 
 
 class ReLU2(LevelKernel):
-    op = "relu2"
+    op = ops.relu2
 
 
 class RMSNorm(LevelKernel):
-    op = "rmsnorm"
+    op = ops.rmsnorm
 
 
 class RoPE(LevelKernel):
-    op = "rope"
+    op = ops.rope
 
 
 class Scale(LevelKernel):
-    op = "scale"
+    op = ops.scale
 
 
 class SGDUpdate(LevelKernel):
-    op = "sgd_update"
+    op = ops.sgd_update
 
 
 class Sigmoid(LevelKernel):
-    op = "sigmoid"
+    op = ops.sigmoid
 
 
 class SiLU(LevelKernel):
-    op = "silu"
+    op = ops.silu
 
 
 class Sinusoidal(LevelKernel):
-    op = "sinusoidal"
+    op = ops.sinusoidal
 
 
 class Softmax(LevelKernel):
-    op = "softmax"
+    op = ops.softmax
 
 
 class Sub(LevelKernel):
-    op = "sub"
+    op = ops.sub
 
 
 class Sum(LevelKernel):
-    op = "sum"
+    op = ops.sum
 
 
 class SwiGLU(LevelKernel):
-    op = "swiglu"
+    op = ops.swiglu
 
 
 class Tanh(LevelKernel):
-    op = "tanh"
+    op = ops.tanh
 
 
 class Zero(LevelKernel):
-    op = "zero"
+    op = ops.zero

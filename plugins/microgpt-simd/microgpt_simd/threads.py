@@ -33,7 +33,13 @@ def asked_threads() -> int:
 
 def team() -> Team:
     """The threads of this process: made at the first call."""
-    return team_of(asked_threads())
+    return team_of(settled_threads(os.getpid(), os.environ.get(ASKED)))
+
+
+@cache
+def settled_threads(process: int, asked: str | None) -> int:
+    """How many, found out once in a process (and for what is asked for): each call that is bound wants to know."""
+    return asked_threads()
 
 
 @cache

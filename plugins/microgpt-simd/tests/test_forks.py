@@ -1,6 +1,7 @@
 """However a child process begins, it computes, ends, and has the parent's bits; threads may share work at once."""
 
 import multiprocessing
+import os
 import runpy
 import threading
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from microgpt_simd import threads as counting
 from microgpt_simd.native import Team
+from microgpt_simd.threads import ASKED, team
 
 METHODS = [m for m in ("fork", "spawn", "forkserver") if m in multiprocessing.get_all_start_methods()]
 FILE = str(Path(__file__).parent / "product_in_a_child.py")
@@ -51,3 +54,20 @@ def test_teams_come_and_go() -> None:
     for _ in range(50):
         teams = [Team(n) for n in (1, 2, 3, 8)]
         assert [team.threads for team in teams] == [1, 2, 3, 8]
+
+
+def test_the_number_of_threads_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process, and for what is asked for; the next process looks for itself."""
+    counting.settled_threads.cache_clear()
+    looked = []
+    monkeypatch.setattr(counting, "usable_cores", lambda: looked.append(os.getpid()) or 3)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    monkeypatch.delenv(ASKED, raising=False)
+    assert team() is team()
+    assert team().threads == 3
+    monkeypatch.setenv(ASKED, "2")
+    assert team().threads == 2
+    monkeypatch.delenv(ASKED)
+    monkeypatch.setattr(os, "getpid", lambda: -2)
+    assert team().threads == 3
+    assert looked == [-1, -2]

@@ -1,0 +1,3 @@
+"""What native.pyx has, for type checkers."""
+
+functions: dict[str, object]
