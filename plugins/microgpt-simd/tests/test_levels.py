@@ -24,7 +24,7 @@ def test_a_level_may_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("sse9", r"MICROGPT_SIMD=sse9: unknown; allowed: baseline, avx2, avx512, or leave it out"),
+        ("sse9", r"MICROGPT_SIMD=sse9: unknown; allowed: baseline, avx2, avx512, avx512bf16, or leave it out"),
         ("avx512", r"MICROGPT_SIMD=avx512: this processor lacks avx2, avx512bw, .*; the widest here: baseline"),
     ],
 )
