@@ -199,7 +199,7 @@ cdef class Loop:
     cdef int64_t most
 
     def __cinit__(self, parts):
-        """Of the core's `Part`s, each with one program to run."""
+        """Of the core's `LoopPart`s, each with one program to run."""
         cdef int i, at = 0
         self.n = len(parts)
         self.most = min(feed.shape[0] for part in parts for _, feed in (*part.reads, *part.writes))
