@@ -1,5 +1,6 @@
 /* Sums, differences, products, multiples: out = a + b, a - b, a b, factor x. */
 
+#include "long_sum.h"
 #include "loops.h"
 #include "pairwise.h"
 
@@ -40,10 +41,10 @@ static void add_backward_b(void *job, int64_t first, int64_t last, int worker)
     const mg_array *d_b = &call->array[1];
     const float *d_out = FLOATS(2);
     EACH_VECTOR (i, n, first * BLOCK, block_end(last, d_b->size)) {
-        vf sum = get(d_out + i, n);
-        for (int64_t at = i + d_b->size; at < call->array[2].size; at += d_b->size)
-            sum += get(d_out + at, n);
-        give(d_b, i, sum, n);
+        long_sum sum = {0};
+        for (int64_t at = i; at < call->array[2].size; at += d_b->size)
+            add_term(&sum, get(d_out + at, n));
+        give(d_b, i, each_lane(&sum), n);
     }
 }
 
