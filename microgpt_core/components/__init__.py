@@ -2,7 +2,7 @@
 
 from microgpt_core.components.analyzer import Analyzer
 from microgpt_core.components.arithmetic import columns, divide, dot, exp, log, products, sqrt
-from microgpt_core.components.backend import Backend, Kernel, Part
+from microgpt_core.components.backend import Backend, Kernel, LoopPart
 from microgpt_core.components.buffer import Buffer, Shape, accumulate, flat, new_buffer, rows, stretches, write
 from microgpt_core.components.callback import Callback
 from microgpt_core.components.format import Format
@@ -17,8 +17,8 @@ from microgpt_core.components.training import Optimizer, Schedule
 from microgpt_core.components.unary import Unary
 
 __all__ = [
-    "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "IGNORED", "Kernel", "Op", "Optimizer",
-    "Part", "Pass", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate",
+    "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "IGNORED", "Kernel", "LoopPart", "Op",
+    "Optimizer", "Pass", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate",
     "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer", "philox", "products",
     "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip

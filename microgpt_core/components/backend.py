@@ -54,7 +54,7 @@ class Kernel:
 
 
 @dataclass
-class Part:
+class LoopPart:
     """A plan's turn in a loop: inputs come from the turn's place in a feed, results go to the turn's place."""
 
     runs: Sequence[Callable[[], object]]
@@ -81,7 +81,7 @@ class Backend:
         """Prepared calls that follow one another in a plan, made fewer: native code may run them all in one go."""
         return runs
 
-    def loop(self, parts: Sequence[Part]) -> Callable[[int, int], int] | None:
+    def loop(self, parts: Sequence[LoopPart]) -> Callable[[int, int], int] | None:
         """Turns of whole plans in one go: a function of their number and of the first one's, which says how many were
         made whole. None where this backend has no such thing."""
         return None

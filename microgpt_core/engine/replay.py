@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from time import perf_counter_ns
 
-from microgpt_core.components.backend import Part
+from microgpt_core.components.backend import LoopPart
 from microgpt_core.components.buffer import Buffer, flat, new_buffer
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.context import capturing
@@ -82,11 +82,11 @@ class Replay:
         self._run(inputs, marks)
         return [end - start for start, end in pairwise(marks)]
 
-    def part(self, turns: int) -> Part:
+    def part(self, turns: int) -> LoopPart:
         """Its part in a loop, with room for the inputs and the outputs of so many turns."""
         values = [self._values[i] for i in (*self.plan.inputs, *self.plan.outputs)]
         room = [(v.buffer(), new_buffer((turns, *v.shape), v.format)) for v in values]
-        return Part(self.program, room[: len(self.plan.inputs)], room[len(self.plan.inputs) :])
+        return LoopPart(self.program, room[: len(self.plan.inputs)], room[len(self.plan.inputs) :])
 
     def enter(self) -> None:
         """Nobody else runs in the region until its `busy` is released. Raises CaptureError where somebody does."""

@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from microgpt_core import ops
-from microgpt_core.components import Backend, Part, flat
+from microgpt_core.components import Backend, LoopPart, flat
 from microgpt_core.engine.capture import Captured, capture
 from microgpt_core.engine.loop import Loop
 from microgpt_core.engine.replay import Replay
@@ -93,7 +93,7 @@ def test_what_a_replay_gave_before_is_gone() -> None:
 def test_a_backend_may_make_all_turns_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
 
-    def loop_of(self: Backend, parts: list[Part]) -> object:
+    def loop_of(self: Backend, parts: list[LoopPart]) -> object:
         assert [len(part.runs) for part in parts] == [1, 1]
         return lambda turns, first: asked.append((turns, first)) or turns
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import ClassVar
 
-from microgpt_core.components import Backend, Part
+from microgpt_core.components import Backend, LoopPart
 from microgpt_simd.native import Call, Loop, Program
 
 
@@ -21,7 +21,7 @@ class Simd(Backend):
             joined += [Program(calls)] if native else calls
         return joined
 
-    def loop(self, parts: Sequence[Part]) -> Callable[[int, int], int] | None:
+    def loop(self, parts: Sequence[LoopPart]) -> Callable[[int, int], int] | None:
         whole = all(len(part.runs) == 1 and isinstance(part.runs[0], Program) for part in parts)
         floats = all(part.until is None or part.until.format == "f" for part in parts)
         return Loop(parts) if whole and floats else None

@@ -2,6 +2,7 @@
 """Calls and programs: native kernels bound to their buffers, run one by one or all in one go without the interpreter."""
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport isfinite
 from libc.stdint cimport uintptr_t
@@ -12,6 +13,7 @@ from microgpt_core.errors import DataError
 
 DEF MOST_ARRAYS = 16
 DEF MOST_ATTRIBUTES = 8
+DEF PATIENCE = 50_000_000  # nanoseconds that a signal may wait for: short for a person, and 20 looks a second cost nothing
 
 
 cdef extern from "team.h" nogil:
@@ -19,6 +21,11 @@ cdef extern from "team.h" nogil:
     void mg_end_team(mg_team *team)
     uint64_t mg_flush_denormals()
     void mg_restore_denormals(uint64_t before)
+
+
+cdef extern from "clock.h" nogil:
+    uint64_t mg_ticks()
+    int64_t mg_nanoseconds()
 
 
 cdef extern from "cpu.h" nogil:
@@ -135,6 +142,17 @@ cdef class Call:
         )
 
 
+cdef int run_calls(mg_kernel *kernels, mg_call **calls, int n, int *at) noexcept nogil:
+    """Run calls up to the first that fails: its code, and in `at` its number."""
+    cdef int i, code
+    for i in range(n):
+        code = kernels[i](calls[i])
+        if code:
+            at[0] = i
+            return code
+    return MG_OK
+
+
 cdef class Program:
     """Calls that follow one another, run in one go."""
 
@@ -165,28 +183,41 @@ cdef class Program:
         free(self.kernels)
 
     def __call__(self):
-        cdef int i, code = 0
+        cdef int at = 0, code
         cdef uint64_t before
         with nogil:
             before = mg_flush_denormals()
-            for i in range(self.n):
-                code = self.kernels[i](self.each[i])
-                if code:
-                    break
+            code = run_calls(self.kernels, self.each, self.n, &at)
             mg_restore_denormals(before)
         if code:
-            self.calls[i].complain(code)
+            self.calls[at].complain(code)
 
 
-ctypedef struct copy:
+ctypedef struct copy:  # in each turn the steps further
     char *to
     const char *source
     int64_t to_step, source_step, nbytes
 
 
+cdef void make_copies(const copy *copies, int first, int last, int64_t turn) noexcept nogil:
+    cdef int i
+    for i in range(first, last):
+        memcpy(
+            copies[i].to + turn * copies[i].to_step, copies[i].source + turn * copies[i].source_step, copies[i].nbytes
+        )
+
+
 ctypedef struct part_of_turn:
-    int first_read, n_reads, first_write, n_writes
-    float *until
+    int first_read, first_write, end  # its copies: reads, then writes
+    mg_kernel *kernels
+    mg_call **calls
+    int n_calls
+    const float *until
+
+
+ctypedef struct outcome:  # of a turn
+    bint whole  # every part was run, and none ends the loop
+    int code, part, call  # what a kernel returned that failed, and which one it was
 
 
 cdef class Loop:
@@ -199,8 +230,9 @@ cdef class Loop:
     cdef int64_t most
 
     def __cinit__(self, parts):
-        """Of the core's `Part`s, each with one program to run."""
+        """Of the core's `LoopPart`s, each with one program to run."""
         cdef int i, at = 0
+        cdef Program program
         self.n = len(parts)
         self.most = min(feed.shape[0] for part in parts for _, feed in (*part.reads, *part.writes))
         self.programs = tuple(part.runs[0] for part in parts)
@@ -210,67 +242,63 @@ cdef class Loop:
         if self.copies is NULL or self.parts is NULL:
             raise MemoryError
         for i, part in enumerate(parts):
-            self.parts[i].first_read, self.parts[i].n_reads = at, len(part.reads)
+            program = self.programs[i]
+            self.parts[i].kernels, self.parts[i].calls, self.parts[i].n_calls = program.kernels, program.each, program.n
+            self.parts[i].first_read = at
             for target, feed in part.reads:
                 self.copies[at] = copy(<char *>address(target), <char *>address(feed), 0, target.nbytes, target.nbytes)
                 at += 1
-            self.parts[i].first_write, self.parts[i].n_writes = at, len(part.writes)
+            self.parts[i].first_write = at
             for source, result in part.writes:
                 self.copies[at] = copy(<char *>address(result), <char *>address(source), source.nbytes, 0, source.nbytes)
                 at += 1
+            self.parts[i].end = at
             self.parts[i].until = NULL if part.until is None else <float *>address(part.until)
 
     def __dealloc__(self):
         free(self.copies)
         free(self.parts)
 
-    def __call__(self, int64_t turns, int64_t first):
-        """How many turns were made whole, of those from `first` on."""
-        cdef int64_t turn = first, end = first + turns
-        if not 0 <= first <= end <= self.most:
-            raise ValueError(f"a loop of {self.most} turns has none from {first} to {end - 1}")
-        cdef int i = 0, k, code = 0, at = 0
-        cdef bint ended = False
+    cdef outcome make_turn(self, int64_t turn) noexcept nogil:
+        cdef outcome made = outcome(False, MG_OK, 0, 0)
         cdef part_of_turn *part
-        cdef copy *c
+        for made.part in range(self.n):
+            part = &self.parts[made.part]
+            make_copies(self.copies, part.first_read, part.first_write, turn)
+            made.code = run_calls(part.kernels, part.calls, part.n_calls, &made.call)
+            if made.code:
+                return made
+            make_copies(self.copies, part.first_write, part.end, turn)
+            if part.until is not NULL and not isfinite(part.until[turn]):
+                return made
+        made.whole = True
+        return made
+
+    def __call__(self, int64_t turns, int64_t first):
+        """How many turns were made whole, of those from `first` on. What a signal's handler raises, such as
+        KeyboardInterrupt, ends the loop between two turns."""
+        if not 0 <= first <= self.most or not 0 <= turns <= self.most - first:
+            raise ValueError(f"a loop of {self.most} turns was asked for {turns} from {first} on")
+        cdef int64_t turn = first, end = first + turns, look
+        cdef outcome made = outcome(True, MG_OK, 0, 0)
         cdef uint64_t before
-        cdef Program program
-        cdef mg_kernel **kernels = <mg_kernel **>malloc(self.n * sizeof(mg_kernel *))
-        cdef mg_call ***calls = <mg_call ***>malloc(self.n * sizeof(mg_call **))
-        cdef int *counts = <int *>malloc(self.n * sizeof(int))
-        if kernels is NULL or calls is NULL or counts is NULL:
-            raise MemoryError
-        for i in range(self.n):
-            program = self.programs[i]
-            kernels[i], calls[i], counts[i] = program.kernels, program.each, program.n
         with nogil:
             before = mg_flush_denormals()
-            while turn < end and not ended and not code:
-                for i in range(self.n):
-                    part = &self.parts[i]
-                    for k in range(part.n_reads):
-                        c = &self.copies[part.first_read + k]
-                        memcpy(c.to, c.source + turn * c.source_step, c.nbytes)
-                    for at in range(counts[i]):
-                        code = kernels[i][at](calls[i][at])
-                        if code:
-                            break
-                    if code:
-                        break
-                    for k in range(part.n_writes):
-                        c = &self.copies[part.first_write + k]
-                        memcpy(c.to + turn * c.to_step, c.source, c.nbytes)
-                    if part.until is not NULL and not isfinite(part.until[turn]):
-                        ended = True
-                        break
-                else:
-                    turn += 1
+            look = mg_nanoseconds() + PATIENCE
+            while turn < end:
+                made = self.make_turn(turn)
+                if not made.whole:
+                    break
+                turn += 1
+                if mg_nanoseconds() >= look:
+                    mg_restore_denormals(before)  # for the handlers, and for who gets what they raise
+                    with gil:
+                        PyErr_CheckSignals()
+                    before = mg_flush_denormals()
+                    look = mg_nanoseconds() + PATIENCE
             mg_restore_denormals(before)
-        free(kernels)
-        free(calls)
-        free(counts)
-        if code:
-            self.programs[i].calls[at].complain(code)
+        if made.code:
+            self.programs[made.part].calls[made.call].complain(made.code)
         return turn - first
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from microgpt_core import ops
-from microgpt_core.components import Buffer, new_buffer
+from microgpt_core.components import Buffer, flat, new_buffer, write
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.context import use_kernels
 from microgpt_core.engine.tensor import tensor
@@ -20,20 +20,28 @@ from microgpt_simd.threads import team
 GOOD = {"out": (2, 3), "x": (2, 5), "weight": (3, 5), "bias": (3,)}
 
 
+def ones(shape: tuple[int, ...]) -> Buffer:
+    buffer = new_buffer(shape)
+    write(buffer, [1.0] * len(flat(buffer)))
+    return buffer
+
+
 def views(**other: Any) -> dict[str, Buffer | None]:
     """A linear's buffers, some of them replaced."""
-    found: dict[str, Any] = {name: new_buffer(shape) for name, shape in GOOD.items()}
+    found: dict[str, Any] = {name: ones(shape) for name, shape in GOOD.items()}
     return found | other
 
 
-def bind(given: dict[str, Buffer | None]) -> object:
+def bind(given: dict[str, Buffer | None]) -> Any:
     kernel = Linear()
     return kernel.prepare("forward", given, {}, new_buffer((1 << 22,), "B"))
 
 
-def test_what_fits_is_bound() -> None:
-    bind(views())
-    bind(views(bias=None))
+@pytest.mark.parametrize(("other", "out"), [({}, 6.0), ({"bias": None}, 5.0)])
+def test_what_fits_is_bound_and_runs(other: dict[str, Any], out: float) -> None:
+    given: Any = views(**other)
+    bind(given)()
+    assert given["out"].tolist() == [[out] * 3] * 2
 
 
 SHARED = new_buffer((40,))
@@ -90,8 +98,12 @@ def test_a_call_without_a_kernel_is_an_error() -> None:
 
 def test_a_backward_that_nobody_wants_does_nothing() -> None:
     names = ops.OPS["attention"].signature.backward
-    given = {name: None if name.startswith("d_") and name != "d_out" else new_buffer((1, 1, 2)) for name in names}
-    Attention().prepare("backward", given, {"n_head": 0, "window": None}, None)()
+    given = {name: None if name.startswith("d_") and name != "d_out" else ones((1, 1, 2)) for name in names}
+    nonsense = {"n_head": 0}  # and the window is missing: refused as soon as somebody wants a gradient
+    Attention().prepare("backward", given, nonsense, None)()
+    assert {b.tobytes() for b in given.values() if b is not None} == {ones((2,)).tobytes()}
+    with pytest.raises(ShapeError, match="attention.backward: attributes are n_head; expected n_head, window"):
+        Attention().prepare("backward", given | {"d_q": given["q"]}, nonsense, None)
 
 
 def test_arguments_in_another_order_are_an_error() -> None:
@@ -147,6 +159,9 @@ def test_numbers_out_of_range_are_named(call: Any, message: str, kernels: Kernel
 
 
 def test_planted_without_the_boundary_a_wrong_shape_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgpt_simd.kernel.check_call", lambda *_: None)
+    """The control: what is refused would else have reached C."""
     given = {"out": new_buffer((2, 4)), "rstd": new_buffer((2,)), "x": new_buffer((2, 3)), "weight": None}
-    RMSNorm().prepare("forward", given, {"eps": 1e-5}, None)
+    with pytest.raises(ShapeError, match=r"rmsnorm.forward: out has shape \(2, 4\), expected \(2, 3\)"):
+        RMSNorm().prepare("forward", given, {"eps": 1e-5}, None)
+    monkeypatch.setattr("microgpt_simd.kernel.check_call", lambda *_: None)
+    assert isinstance(RMSNorm().prepare("forward", given, {"eps": 1e-5}, None), Call)

@@ -19,7 +19,7 @@ def test_the_readme_does_what_it_shows(tmp_path: Path) -> None:
 def misplaced(table: dict[str, list[str]]) -> list[str]:
     """The ops that aren't in the file of their row."""
     sources = {file: (PACK / "microgpt_simd" / "kernels" / file).read_text(encoding="utf-8") for file in table}
-    forms = "int {0}_forward(", "UNARY({0})"
+    forms = "int {0}_forward(", "UNARY({0})", "PAIRWISE({0},"
     rows = [(file, op) for file, ops in table.items() for op in ops]
     return [op for file, op in rows if not any(form.format(op) in sources[file] for form in forms)]
 

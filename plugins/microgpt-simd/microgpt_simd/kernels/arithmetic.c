@@ -1,8 +1,10 @@
 /* Sums, differences, products, multiples: out = a + b, a - b, a b, factor x. */
 
+#include "long_sum.h"
 #include "loops.h"
+#include "pairwise.h"
 
-static void add_forward_part(void *job, int64_t first, int64_t last, int worker) /* rows of b's size */
+static void add_rows(void *job, int64_t first, int64_t last, int worker) /* rows of b's size */
 {
     const mg_call *call = job;
     float *out = FLOATS(0);
@@ -13,22 +15,14 @@ static void add_forward_part(void *job, int64_t first, int64_t last, int worker)
             put(out + r * size + i, get(a + r * size + i, n) + get(b + i, n), n);
 }
 
-static void add_same_part(void *job, int64_t first, int64_t last, int worker)
-{
-    const mg_call *call = job;
-    float *out = FLOATS(0);
-    const float *a = FLOATS(1), *b = FLOATS(2);
-    EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[0].size))
-        put(out + i, get(a + i, n) + get(b + i, n), n);
-}
+PAIRWISE_FORWARD(add_same, a + b)
 
 static int add_forward(const mg_call *call) /* b has a's shape or its last axes */
 {
     const int64_t size = call->array[0].size, part = call->array[2].size;
     if (part == size)
-        share_numbers(call, size, add_same_part);
-    else
-        share_rows(call, size / part, part, add_forward_part);
+        return add_same_forward(call);
+    share_rows(call, size / part, part, add_rows);
     return MG_OK;
 }
 
@@ -47,10 +41,10 @@ static void add_backward_b(void *job, int64_t first, int64_t last, int worker)
     const mg_array *d_b = &call->array[1];
     const float *d_out = FLOATS(2);
     EACH_VECTOR (i, n, first * BLOCK, block_end(last, d_b->size)) {
-        vf sum = get(d_out + i, n);
-        for (int64_t at = i + d_b->size; at < call->array[2].size; at += d_b->size)
-            sum += get(d_out + at, n);
-        give(d_b, i, sum, n);
+        long_sum sum = {0};
+        for (int64_t at = i; at < call->array[2].size; at += d_b->size)
+            add_term(&sum, get(d_out + at, n));
+        give(d_b, i, each_lane(&sum), n);
     }
 }
 
@@ -63,75 +57,8 @@ static int add_backward(const mg_call *call)
     return MG_OK;
 }
 
-static void sub_forward_part(void *job, int64_t first, int64_t last, int worker)
-{
-    const mg_call *call = job;
-    float *out = FLOATS(0);
-    const float *a = FLOATS(1), *b = FLOATS(2);
-    EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[0].size))
-        put(out + i, get(a + i, n) - get(b + i, n), n);
-}
-
-static int sub_forward(const mg_call *call)
-{
-    share_numbers(call, call->array[0].size, sub_forward_part);
-    return MG_OK;
-}
-
-static void sub_backward_part(void *job, int64_t first, int64_t last, int worker)
-{
-    const mg_call *call = job;
-    const mg_array *d_a = &call->array[0], *d_b = &call->array[1];
-    const float *d_out = FLOATS(2);
-    EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[2].size)) {
-        vf d = get(d_out + i, n);
-        if (d_a->data)
-            give(d_a, i, d, n);
-        if (d_b->data)
-            give(d_b, i, -d, n);
-    }
-}
-
-static int sub_backward(const mg_call *call)
-{
-    share_numbers(call, call->array[2].size, sub_backward_part);
-    return MG_OK;
-}
-
-static void mul_forward_part(void *job, int64_t first, int64_t last, int worker)
-{
-    const mg_call *call = job;
-    float *out = FLOATS(0);
-    const float *a = FLOATS(1), *b = FLOATS(2);
-    EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[0].size))
-        put(out + i, get(a + i, n) * get(b + i, n), n);
-}
-
-static int mul_forward(const mg_call *call)
-{
-    share_numbers(call, call->array[0].size, mul_forward_part);
-    return MG_OK;
-}
-
-static void mul_backward_part(void *job, int64_t first, int64_t last, int worker)
-{
-    const mg_call *call = job;
-    const mg_array *d_a = &call->array[0], *d_b = &call->array[1];
-    const float *d_out = FLOATS(2), *a = FLOATS(3), *b = FLOATS(4);
-    EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[2].size)) {
-        vf d = get(d_out + i, n);
-        if (d_a->data)
-            give(d_a, i, d * get(b + i, n), n);
-        if (d_b->data)
-            give(d_b, i, d * get(a + i, n), n);
-    }
-}
-
-static int mul_backward(const mg_call *call)
-{
-    share_numbers(call, call->array[2].size, mul_backward_part);
-    return MG_OK;
-}
+PAIRWISE(sub, a - b, READS_NEITHER, d, -d)
+PAIRWISE(mul, a * b, READS_BOTH, d * b, d * a)
 
 static void scale_forward_part(void *job, int64_t first, int64_t last, int worker)
 {

@@ -27,11 +27,7 @@ typedef struct {
 
 static shares powers_beside(float *y, const float *row, float top, int64_t width, int64_t target)
 {
-    const int64_t after = target + 1;
-    const float hit = exp_(splat(row[target] - top))[0];
-    float others = powers(y, row, top, target) + powers(y ? y + after : 0, row + after, top, width - after);
-    if (y)
-        y[target] = hit;
+    const float others = powers(y, row, top, width, target), hit = y ? y[target] : exp_(splat(row[target] - top))[0];
     return (shares){others, others + hit};
 }
 
@@ -48,7 +44,7 @@ static void cross_entropy_forward_part(void *job, int64_t first, int64_t last, i
         losses[t] = 0;
         if (targets[t] == IGNORED)
             continue;
-        float top = largest(row, width);
+        const float top = largest(row, width);
         double lse = (double)top + log_(splat(powers_beside(0, row, top, width, targets[t]).sum))[0];
         double smooth = smoothing ? smoothing * (lse - total(row, width) / (double)width) : 0;
         losses[t] = (1 - smoothing) * (lse - row[targets[t]]) + smooth;

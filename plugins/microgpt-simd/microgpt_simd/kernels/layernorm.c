@@ -1,5 +1,6 @@
 /* LayerNorm: z = (x - m) r, y = z w + b; with g = d_y w: d_x = r (g - mean(g) - z mean(g z)). */
 
+#include "long_sum.h"
 #include "loops.h"
 
 static void layernorm_forward_part(void *job, int64_t first, int64_t last, int worker)
@@ -11,17 +12,17 @@ static void layernorm_forward_part(void *job, int64_t first, int64_t last, int w
     const float eps = (float)call->attribute[0].number;
     for (int64_t t = first; t < last; t++) {
         const float *row = x + t * width;
-        vf sum = {0}, squares = {0};
+        long_sum sum = {0}, squares = {0};
         EACH_VECTOR (i, n, 0, width)
-            sum += get(row + i, n);
-        const float m = mean[t] = sum_lanes(sum) / (float)width;
+            add_term(&sum, get(row + i, n));
+        const float m = mean[t] = all_lanes(&sum) / (float)width;
         EACH_VECTOR (i, n, 0, width) {
             vf z = get(row + i, n) - splat(m);
             if (n < LANES)
                 z = choose(lane_numbers() < splat_int((int32_t)n), z, (vf){0});
-            squares = fma_(z, z, squares);
+            add_product(&squares, z, z);
         }
-        const float r = rstd[t] = 1.0f / sqrtf(sum_lanes(squares) / (float)width + eps);
+        const float r = rstd[t] = 1.0f / sqrtf(all_lanes(&squares) / (float)width + eps);
         EACH_VECTOR (i, n, 0, width) {
             vf y = (get(row + i, n) - splat(m)) * splat(r);
             y = weight ? y * get(weight + i, n) : y;
@@ -45,14 +46,14 @@ static void layernorm_backward_x(void *job, int64_t first, int64_t last, int wor
     for (int64_t t = first; t < last; t++) {
         const float *row = x + t * width, *d = d_out + t * width;
         const vf m = splat(mean[t]), r = splat(rstd[t]);
-        vf sum = {0}, product = {0};
+        long_sum sum = {0}, product = {0};
         EACH_VECTOR (i, n, 0, width) {
             vf g = get(d + i, n);
             g = weight ? g * get(weight + i, n) : g;
-            sum += g;
-            product = fma_(g, (get(row + i, n) - m) * r, product); /* g is 0 in lanes beyond the row */
+            add_term(&sum, g);
+            add_product(&product, g, (get(row + i, n) - m) * r); /* g is 0 in lanes beyond the row */
         }
-        const vf shift = splat(sum_lanes(sum) / (float)width), slope = splat(sum_lanes(product) / (float)width);
+        const vf shift = splat(all_lanes(&sum) / (float)width), slope = splat(all_lanes(&product) / (float)width);
         EACH_VECTOR (i, n, 0, width) {
             vf g = get(d + i, n);
             g = weight ? g * get(weight + i, n) : g;
@@ -68,16 +69,16 @@ static void layernorm_backward_weights(void *job, int64_t first, int64_t last, i
     const float *d_out = FLOATS(3), *mean = FLOATS(4), *rstd = FLOATS(5), *x = FLOATS(6);
     const int64_t rows = call->array[6].rows, width = call->array[6].width;
     EACH_VECTOR (i, n, first * LANES, last * LANES < width ? last * LANES : width) {
-        vf sum = {0}, product = {0};
+        long_sum sum = {0}, product = {0};
         for (int64_t t = 0; t < rows; t++) {
             vf d = get(d_out + t * width + i, n);
-            sum += d;
-            product = fma_(d, (get(x + t * width + i, n) - splat(mean[t])) * splat(rstd[t]), product);
+            add_term(&sum, d);
+            add_product(&product, d, (get(x + t * width + i, n) - splat(mean[t])) * splat(rstd[t]));
         }
         if (d_weight->data)
-            give(d_weight, i, product, n);
+            give(d_weight, i, each_lane(&product), n);
         if (d_bias->data)
-            give(d_bias, i, sum, n);
+            give(d_bias, i, each_lane(&sum), n);
     }
 }
 

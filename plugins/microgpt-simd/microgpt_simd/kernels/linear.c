@@ -1,5 +1,6 @@
 /* Linear, y = x W^T + b, and the product of two matrices: see product.h. */
 
+#include "long_sum.h"
 #include "loops.h"
 #include "product.h"
 
@@ -27,10 +28,10 @@ static void linear_backward_bias(void *job, int64_t first, int64_t last, int wor
     const mg_array *d_bias = &call->array[2], *d_out = &call->array[3];
     const float *d = d_out->data;
     EACH_VECTOR (i, n, first * LANES, last * LANES < d_bias->size ? last * LANES : d_bias->size) {
-        vf sum = {0};
+        long_sum sum = {0};
         for (int64_t t = 0; t < d_out->rows; t++)
-            sum += get(d + t * d_out->width + i, n);
-        give(d_bias, i, sum, n);
+            add_term(&sum, get(d + t * d_out->width + i, n));
+        give(d_bias, i, each_lane(&sum), n);
     }
 }
 

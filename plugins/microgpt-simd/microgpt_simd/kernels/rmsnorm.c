@@ -1,5 +1,6 @@
 /* RMSNorm: r = 1 / sqrt(mean(x^2) + eps), y = x r w; with g = d_y w: d_x = r g - x r^3 mean(g x). */
 
+#include "long_sum.h"
 #include "loops.h"
 
 static void rmsnorm_forward_part(void *job, int64_t first, int64_t last, int worker)
@@ -11,10 +12,10 @@ static void rmsnorm_forward_part(void *job, int64_t first, int64_t last, int wor
     const float eps = (float)call->attribute[0].number;
     for (int64_t t = first; t < last; t++) {
         const float *row = x + t * width;
-        vf sum = {0};
+        long_sum sum = {0};
         EACH_VECTOR (i, n, 0, width)
-            sum = fma_(get(row + i, n), get(row + i, n), sum);
-        float r = rstd[t] = 1.0f / sqrtf(sum_lanes(sum) / (float)width + eps);
+            add_product(&sum, get(row + i, n), get(row + i, n));
+        float r = rstd[t] = 1.0f / sqrtf(all_lanes(&sum) / (float)width + eps);
         EACH_VECTOR (i, n, 0, width) {
             vf y = splat(r) * get(row + i, n);
             put(out + t * width + i, weight ? y * get(weight + i, n) : y, n);
@@ -37,12 +38,12 @@ static void rmsnorm_backward_x(void *job, int64_t first, int64_t last, int worke
     for (int64_t t = first; t < last; t++) {
         const float *row = x + t * width, *d = d_out + t * width;
         const float r = rstd[t];
-        vf sum = {0};
+        long_sum sum = {0};
         EACH_VECTOR (i, n, 0, width) {
             vf g = get(d + i, n);
-            sum = fma_(weight ? g * get(weight + i, n) : g, get(row + i, n), sum);
+            add_product(&sum, weight ? g * get(weight + i, n) : g, get(row + i, n));
         }
-        const vf slope = splat(r * r * r * (sum_lanes(sum) / (float)width));
+        const vf slope = splat(r * r * r * (all_lanes(&sum) / (float)width));
         EACH_VECTOR (i, n, 0, width) {
             vf g = get(d + i, n);
             g = weight ? g * get(weight + i, n) : g;
@@ -58,10 +59,10 @@ static void rmsnorm_backward_weight(void *job, int64_t first, int64_t last, int 
     const float *d_out = FLOATS(2), *rstd = FLOATS(3), *x = FLOATS(4);
     const int64_t rows = call->array[4].rows, width = d_weight->size;
     EACH_VECTOR (i, n, first * LANES, last * LANES < width ? last * LANES : width) {
-        vf sum = {0};
+        long_sum sum = {0};
         for (int64_t t = 0; t < rows; t++)
-            sum = fma_(get(d_out + t * width + i, n), splat(rstd[t]) * get(x + t * width + i, n), sum);
-        give(d_weight, i, sum, n);
+            add_product(&sum, get(d_out + t * width + i, n), splat(rstd[t]) * get(x + t * width + i, n));
+        give(d_weight, i, each_lane(&sum), n);
     }
 }
 

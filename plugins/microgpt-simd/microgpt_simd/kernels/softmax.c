@@ -1,6 +1,7 @@
 /* Softmax along the last axis: y_i = exp(x_i - m) / sum_j exp(x_j - m), m = max(x). */
 
 #include "functions.h"
+#include "long_sum.h"
 #include "loops.h"
 
 INLINE float largest(const float *x, int64_t width)
@@ -15,19 +16,21 @@ INLINE float largest(const float *x, int64_t width)
     return largest_lane(top);
 }
 
-/* exp(x - top) into y, if there is one, and their sum. */
-INLINE float powers(float *y, const float *x, float top, int64_t width)
+/* exp(x - top) into y, if there is one, and their sum without the one at `apart` (-1: of them all). */
+INLINE float powers(float *y, const float *x, float top, int64_t width, int64_t apart)
 {
-    vf sum = {0};
+    long_sum sum = {0};
     EACH_VECTOR (i, n, 0, width) {
         vf some = exp_(get(x + i, n) - splat(top));
-        if (n < LANES)
-            some = choose(lane_numbers() < splat_int((int32_t)n), some, (vf){0});
-        sum += some;
         if (y)
             put(y + i, some, n);
+        if (n < LANES)
+            some = choose(lane_numbers() < splat_int((int32_t)n), some, (vf){0});
+        if (apart >= i && apart < i + LANES)
+            some = choose(lane_numbers() == splat_int((int32_t)(apart - i)), (vf){0}, some);
+        add_term(&sum, some);
     }
-    return sum_lanes(sum);
+    return all_lanes(&sum);
 }
 
 static void softmax_forward_part(void *job, int64_t first, int64_t last, int worker)
@@ -37,7 +40,7 @@ static void softmax_forward_part(void *job, int64_t first, int64_t last, int wor
     for (int64_t r = first; r < last; r++) {
         float *out = FLOATS(0) + r * width;
         const float *x = FLOATS(1) + r * width;
-        float share = 1.0f / powers(out, x, largest(x, width), width);
+        float share = 1.0f / powers(out, x, largest(x, width), width, -1);
         EACH_VECTOR (i, n, 0, width)
             put(out + i, get(out + i, n) * splat(share), n);
     }
@@ -56,10 +59,10 @@ static void softmax_backward_part(void *job, int64_t first, int64_t last, int wo
     const int64_t width = d_x->width;
     for (int64_t r = first; r < last; r++) {
         const float *d_out = FLOATS(1) + r * width, *out = FLOATS(2) + r * width;
-        vf sum = {0};
+        long_sum sum = {0};
         EACH_VECTOR (i, n, 0, width)
-            sum = fma_(get(d_out + i, n), get(out + i, n), sum);
-        vf mean = splat(sum_lanes(sum));
+            add_product(&sum, get(d_out + i, n), get(out + i, n));
+        vf mean = splat(all_lanes(&sum));
         EACH_VECTOR (i, n, 0, width)
             give(d_x, r * width + i, get(out + i, n) * (get(d_out + i, n) - mean), n);
     }

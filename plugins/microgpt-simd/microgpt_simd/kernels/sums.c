@@ -1,30 +1,25 @@
-/* The sum and the mean of all numbers, in stretches of a fixed length whose sums are added in double precision. */
+/* The sum and the mean of all numbers. */
 
+#include "long_sum.h"
 #include "loops.h"
 
-enum { SUMMED = 1024 };
-
-static double total(const float *x, int64_t size)
+static float total(const float *x, int64_t size)
 {
-    double sum = 0;
-    for (int64_t from = 0; from < size; from += SUMMED) {
-        vf part = {0};
-        EACH_VECTOR (i, n, from, from + SUMMED < size ? from + SUMMED : size)
-            part += get(x + i, n);
-        sum += sum_lanes(part);
-    }
-    return sum;
+    long_sum sum = {0};
+    EACH_VECTOR (i, n, 0, size)
+        add_term(&sum, get(x + i, n));
+    return all_lanes(&sum);
 }
 
 static int sum_forward(const mg_call *call)
 {
-    *FLOATS(0) = (float)total(FLOATS(1), call->array[1].size);
+    *FLOATS(0) = total(FLOATS(1), call->array[1].size);
     return MG_OK;
 }
 
 static int mean_forward(const mg_call *call)
 {
-    *FLOATS(0) = (float)(total(FLOATS(1), call->array[1].size) / (double)call->array[1].size);
+    *FLOATS(0) = total(FLOATS(1), call->array[1].size) / (float)call->array[1].size;
     return MG_OK;
 }
 

@@ -1,17 +1,18 @@
 /* How parameters move: SGD, Adam, AdamW; and the norm and the factor of clipping. Nothing moves where the factor isn't
    finite. */
 
+#include "long_sum.h"
 #include "loops.h"
 
 static int global_norm_forward(const mg_call *call)
 {
     const float *grads = FLOATS(1);
     double sum = 0;
-    for (int64_t from = 0; from < call->array[1].size; from += SUMMED) {
+    for (int64_t from = 0, size = call->array[1].size; from < size; from += TERMS * LANES) {
         vf part = {0};
-        EACH_VECTOR (i, n, from, from + SUMMED < call->array[1].size ? from + SUMMED : call->array[1].size)
+        EACH_VECTOR (i, n, from, from + TERMS * LANES < size ? from + TERMS * LANES : size)
             part = fma_(get(grads + i, n), get(grads + i, n), part);
-        sum += sum_lanes(part);
+        sum += sum_lanes(part); /* a double, which may be larger than any float */
     }
     *FLOATS(0) = (float)sqrt(sum);
     return MG_OK;
