@@ -36,6 +36,7 @@ def first_columns(whole: Sequence[Result]) -> Iterable[Column]:
     yield "tokens/s", lambda found: f"{found.tokens_per_s:,.0f}" if found.tokens else ""
     yield "MB/s", lambda found: digits(found.mb_per_s) if found.mb_per_s else ""
     yield "of the roof", lambda found: "" if found.roof_share is None else share(found.roof_share)
+    yield "for the clock", lambda found: "" if found.clock_cost is None else share(max(0.0, found.clock_cost))
     yield "MB", lambda found: f"{found.peak_rss_mb:,.0f}" if found.peak_rss_mb else ""
     yield "first, s", lambda found: f"{found.first_s:.2f}"
 

@@ -37,6 +37,7 @@ class Result:
     environment: str = ""  # the Python environment that it ran in, where several were raced; `candidate` begins with it
     yardstick_ms: tuple[tuple[float, ...], ...] = ()  # the fixed piece of work right after each of `rounds_ms`
     peer: bool = False  # another program
+    clock_cost: float | None = None  # of `bench ops`: by which share timing each call makes a step longer
     mb_per_s: float = 0.0  # millions of bytes of text or of files; 0 where a turn goes through none
 
 
@@ -129,6 +130,7 @@ def of_rounds(
         environment=who.environment,
         yardstick_ms=in_ms(timed.yardsticks),
         peer=who.peer,
+        clock_cost=None if more.get("op") else timed.clock_cost,
         settings=str(timed.facts.get("settings", "")),
         mb_per_s=timed.facts.get("bytes", 0) / 1e3 / found.median if found.median else 0.0,
         **more,
