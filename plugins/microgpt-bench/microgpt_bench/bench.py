@@ -166,7 +166,8 @@ def against(bench: str, model: str, one: Timed, other: Timed) -> Ratio:
     found, a, b = ratio(by_token(one), by_token(other)), one.candidate, other.candidate
     name = b.use if b.peer else b.name
     noise = found.median, found.p10, found.p90, undecided(found)
-    return Ratio(bench, model, a.name, a.precision, name, b.way, b.precision, *noise)
+    memory = one.peak_rss / other.peak_rss if b.peer and one.peak_rss and other.peak_rss else None
+    return Ratio(bench, model, a.name, a.precision, name, b.way, b.precision, *noise, memory)
 
 
 def by_token(timed: Timed) -> list[list[float]]:

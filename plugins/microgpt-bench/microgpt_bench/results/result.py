@@ -30,7 +30,7 @@ class Result:
     peak_rss_mb: float
     first_s: float  # from an empty process to the end of the first turn
     rounds_ms: tuple[tuple[float, ...], ...]  # by process and round: what noise is judged by
-    roof_share: float | None = None  # of the least time that this machine could take; None where no roof is known
+    roof_share: float | None = None  # the least time that this machine could take, of this one; None if it isn't known
     op: str = ""  # of `bench ops`: which op's calls; "" for the whole turn
     settings: str = ""  # what a peer was told
     one_at_a_time_ms: float | None = None  # where a step is issued alone instead of in a block
@@ -56,6 +56,7 @@ class Ratio:
     p10: float
     p90: float
     undecided: bool  # the noise is larger than the difference
+    memory: float | None = None  # its peak memory as a share of the other's; None where one isn't known
 
 
 @dataclass(frozen=True)

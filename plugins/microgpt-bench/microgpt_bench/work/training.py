@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from microgpt_bench.golden import Golden
-from microgpt_bench.work.block import Block
+from microgpt_bench.work.block import Block, most_steps
 from microgpt_bench.work.timed_steps import TimedSteps
 from microgpt_core.components import Buffer, Optimizer, flat
 from microgpt_core.engine.backends import Kernels
@@ -32,7 +32,7 @@ class OwnTraining:
         self.update = Update(model, optimizer, kernels=kernels)
         self.update.allocate()
         self.timed = TimedSteps(self.loss, self.update)
-        self.steps = 0
+        self.steps, self.most = 0, most_steps(self.loss, batches)  # in one go
         self.block: Block | None = None
 
     def plans(self) -> tuple[Plan, Plan]:
@@ -56,11 +56,10 @@ class OwnTraining:
 
     def run(self, n: int) -> float:
         """Make n steps; where they are many and batches of one shape, in one go. The last one's loss."""
-        if n > 1 and len({batch.shape for batch in self.batches}) == 1:
-            self.block = self.block or Block(self.loss, self.update, self.batches, self.lr)
-            if self.block.most > 1:
-                self.steps += n
-                return self.block.run(n, self.steps - n)
+        if n > 1 and self.most > 1:
+            self.block = self.block or Block(self.loss, self.update, self.batches, self.lr, self.most)
+            self.steps += n
+            return self.block.run(n, self.steps - n)
         loss = 0.0
         for _ in range(n):
             loss = self.loss.train([self.batches[self.steps % len(self.batches)]])
