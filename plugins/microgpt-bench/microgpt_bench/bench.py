@@ -11,6 +11,7 @@ from typing import Any
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN
 from microgpt_bench.measuring.agree import ALLOWED, Differences, same_text, same_training
+from microgpt_bench.measuring.clock_cost import ask_clock_cost
 from microgpt_bench.measuring.groups import race_in_groups
 from microgpt_bench.measuring.pin import pinned
 from microgpt_bench.measuring.race import Effort, Lane, Say, Timed, race, unchecked
@@ -30,6 +31,7 @@ from microgpt_core.pipeline.runs.machine import available_memory, in_units
 
 CHECKS: dict[str, Callable[[Differences], Callable[[Lane], None]]] = {
     "step": same_training,
+    "ops": ask_clock_cost,
     "generate": same_text,
     "tokenize": same_tokens,
 }
@@ -164,7 +166,8 @@ def against(bench: str, model: str, one: Timed, other: Timed) -> Ratio:
     found, a, b = ratio(by_token(one), by_token(other)), one.candidate, other.candidate
     name = b.use if b.peer else b.name
     noise = found.median, found.p10, found.p90, undecided(found)
-    return Ratio(bench, model, a.name, a.precision, name, b.way, b.precision, *noise)
+    memory = one.peak_rss / other.peak_rss if b.peer and one.peak_rss and other.peak_rss else None
+    return Ratio(bench, model, a.name, a.precision, name, b.way, b.precision, *noise, memory)
 
 
 def by_token(timed: Timed) -> list[list[float]]:

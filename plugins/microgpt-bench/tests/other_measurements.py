@@ -1,6 +1,6 @@
 """The machine measured otherwise, beside the roofline's own measurement: a program that the long tests run.
 
-    python other_measurements.py products|BYTES    prints ours / theirs
+    python other_measurements.py numpy|native products|BYTES    prints ours / theirs
 
 A machine that others use, too, is twice as fast in one moment as in the next. So each round compares neighbours, in
 turning order, and the median round counts.
@@ -15,14 +15,15 @@ import numpy as np
 
 from microgpt_bench.measuring.pin import pin
 from microgpt_bench.roofline.measure import ONE_TIMING, aligned, rate
-from microgpt_bench.roofline.microkernels import NumPyKernels
+from microgpt_bench.roofline.microkernels import MicroKernels, NumPyKernels
+from microgpt_bench.work.roof import native_kernels
 
 ROUNDS = 11
 TURN = 0.01  # seconds: a turn of each is over before the machine is another one
 
 
-def own_product() -> float:
-    return max(rate(run, TURN) for run in NumPyKernels().computing["float32"][:3])
+def own_product(kernels: MicroKernels) -> float:
+    return max(rate(run, TURN) for run in kernels.computing["float32"][:3])
 
 
 def other_product() -> float:
@@ -36,8 +37,14 @@ def other_product() -> float:
     return rate(run, TURN)
 
 
-def own_copy(nbytes: int) -> float:
-    (make,) = NumPyKernels().streams["copy"]
+def best_product() -> float:
+    """The best of BLAS, which a micro-kernel of nothing but arithmetic is to come near: it leaves no room above."""
+    return own_product(NumPyKernels())
+
+
+def own_copy(kernels: MicroKernels, nbytes: int) -> float:
+    """The first way: plain stores. Those past the caches are faster in memory, which no plain copy is."""
+    make = kernels.streams["copy"][0]
     return rate(make(aligned(nbytes), max(1, ONE_TIMING // nbytes)), TURN)
 
 
@@ -71,8 +78,11 @@ def ratio(ours: Callable[[], float], theirs: Callable[[], float]) -> float:
 
 if __name__ == "__main__":
     pin(1)
-    what = sys.argv[1]
+    whose, what = sys.argv[1:]
+    kernels = NumPyKernels() if whose == "numpy" else native_kernels(1)
+    if kernels is None:
+        sys.exit("no pack here brings micro-kernels")
     if what == "products":
-        print(ratio(own_product, other_product))
+        print(ratio(partial(own_product, kernels), other_product if whose == "numpy" else best_product))
     else:
-        print(ratio(partial(own_copy, int(what)), partial(other_copy, int(what))))
+        print(ratio(partial(own_copy, kernels, int(what)), partial(other_copy, int(what))))

@@ -72,6 +72,7 @@ def faked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench_module, "ways_of", fake_ways)
     monkeypatch.setattr(bench_module, "available_memory", lambda: 4_000_000_000)
     monkeypatch.setattr(commands, "least_step", lambda model, who, say: 1e-3)
+    monkeypatch.setattr(commands, "least_token", lambda model, who, say: 1e-3)
     monkeypatch.setattr(commands, "usable_backends", lambda: BACKENDS)
     monkeypatch.chdir(tmp_path)
 
@@ -87,12 +88,13 @@ def test_the_table_and_what_it_says_of_the_ratios() -> None:
     header, numpy, reference, *_ = said.splitlines()
     assert header.split() == [
         "model", "candidate", "ms", "a", "step", "10-90", "%", "one", "alone", "tokens/s", "of", "the", "roof", "MB",
-        "first,", "s", "times", "torch",
+        "first,", "s", "times", "torch", "MB", "of", "torch's",
     ]  # fmt: skip
     assert numpy.split()[:3] == ["e16", "numpy", "4.28"]
     assert "23 %" in numpy  # 1 ms of 4.28
-    assert numpy.split()[-1] == "1.25"  # against compiled, which is torch's best
-    assert reference.split()[-1] == "0.625"
+    assert numpy.split()[-3:] == ["1.25", "100", "%"]  # against compiled, which is torch's best; all hold as much
+    assert reference.split()[-3] == "0.625"
+    assert "others ran in float32 only" in said
     assert "torch-eager" in said
     assert "e16: numpy float32 is 1.25 times as fast as torch (compiled, float32)" in said
 
@@ -103,7 +105,44 @@ def test_a_peer_in_another_precision_is_its_best() -> None:
     ).stdout
     assert "times torch at its best" in said.splitlines()[0]
     row = next(line.split() for line in said.splitlines() if line.startswith("e16    numpy  "))
-    assert row[-2:] == ["1.25", "0.75"]  # against compiled float32, and eager bfloat16
+    assert row[-4:-2] == ["1.25", "0.75"]  # against compiled float32, and eager bfloat16
+    row = next(line.split() for line in said.splitlines() if line.startswith("e16    numpy bfloat16 "))
+    assert row[-4:-2] == ["3.00", "3.00"]  # against eager bfloat16, which is its best, too
+    assert "others ran in" not in said
+
+
+def test_memory_is_beside_the_way_that_is_raced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lighter(work: str, candidates: Sequence[Candidate], *rest: Any) -> list[Timed]:
+        found = fake_race(work, candidates, *rest)
+        for one in found:
+            one.peaks = [{"numpy": 30_000_000, "torch-compiled": 40_000_000}.get(one.candidate.label, 90_000_000)]
+        return found
+
+    monkeypatch.setattr(bench_module, "race", lighter)
+    said = microgpt("step", "--model", "e16", "--backend", "numpy", "--against", "torch").stdout
+    assert said.splitlines()[0].endswith("MB of torch's")
+    assert re.search(r"e16 +numpy .* 75 %", said)
+
+
+def test_a_token_is_beside_the_reading_of_the_weights() -> None:
+    said = microgpt("generate", "--model", "e16", "--backend", "numpy").stdout
+    assert "of the bandwidth" in said.splitlines()[0]
+    assert re.search(r"e16 +numpy .* 2[3-5] %", said)  # a millisecond of four
+    assert "of the" not in microgpt("generate", "--model", "e16", "--backend", "numpy", "--no-roof").stdout
+
+
+def test_what_timing_costs_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    def costly(*given: Any) -> list[Timed]:
+        found = fake_race(*given)
+        for one, cost in zip(found, (0.068, -0.001), strict=True):
+            one.clock_cost = cost
+        return found
+
+    monkeypatch.setattr(bench_module, "race", costly)
+    said = microgpt("ops", "--model", "e16", "--backend", "numpy,reference").stdout.splitlines()
+    assert "for the clock" in said[0]
+    assert " 6.8 %" in said[1]
+    assert " <0.01 %" in said[2]
 
 
 def test_json_is_what_the_schema_says() -> None:

@@ -36,3 +36,4 @@ def test_batches_too_large_to_lie_ready_go_one_by_one(monkeypatch: pytest.Monkey
     losses = [one.run(1) for _ in range(3)]
     assert other.run(3) == losses[2]
     assert weights(one) == weights(other)
+    assert other.block is None

@@ -1,6 +1,8 @@
 """PyTorch as a peer computes what microgpt computes, in every way that it is run; wrong twins are found out."""
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,19 @@ def test_twenty_steps_agree(name: str) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_steps_at_once_are_the_same_steps(name: str) -> None:
     assert theirs(name).run(5) == pytest.approx(ours(name).run(5), rel=1e-4)
+
+
+@pytest.mark.parametrize("make", ["training", "generation"])
+def test_it_keeps_no_memory_of_ours(make: str) -> None:
+    """Or its peak would be higher by our weights."""
+    golden = SMALL["gpt2"]
+    model = model_of(golden)
+    ours, more = weakref.ref(model), (golden.batches(3), golden.optimizer()) if make == "training" else ()
+    made = getattr(Torch(), make)(model, *more, "eager", "float32", threads=1)
+    made.run(1)
+    del model
+    gc.collect()
+    assert ours() is None
 
 
 @THEIRS

@@ -1,11 +1,16 @@
 """The backend: native kernels, and plans replayed without the interpreter."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from microgpt_core.components import Backend, LoopPart
 from microgpt_simd.native import Call, Loop, Program
+
+if TYPE_CHECKING:
+    from microgpt_simd.roofs import MicroKernels
 
 
 class Simd(Backend):
@@ -25,3 +30,9 @@ class Simd(Backend):
         whole = all(len(part.runs) == 1 and isinstance(part.runs[0], Program) for part in parts)
         floats = all(part.until is None or part.until.format == "f" for part in parts)
         return Loop(parts) if whole and floats else None
+
+    def microkernels(self, threads: int) -> MicroKernels:
+        """For microgpt-bench, which measures with them what this machine can do at best."""
+        from microgpt_simd.roofs import MicroKernels
+
+        return MicroKernels(threads)

@@ -22,7 +22,7 @@ from microgpt_bench.report.notes import notes
 from microgpt_bench.report.table import tables
 from microgpt_bench.results.result import Report
 from microgpt_bench.results.store import as_json as report_json, default_path, save as save_report
-from microgpt_bench.roofline.least import least_step
+from microgpt_bench.roofline.least import least_step, least_token
 from microgpt_bench.work import checkpoint as checkpoints, tokenize as tokenizing
 from microgpt_bench.work.kernels import usable_backends
 from microgpt_bench.work.startup import COMMANDS
@@ -188,6 +188,7 @@ def ops(**given: Any) -> None:
 
 @command.command("generate", epilog=GENERATE_EXAMPLES)
 @model_options
+@click.option("--no-roof", is_flag=True, help="Leave out what share of this machine's bandwidth is reached.")
 @effort_options(8, 3)
 def generate(**given: Any) -> None:
     """Time generating, token by token; with --against, everybody writes the same tokens first."""
@@ -258,7 +259,8 @@ def measure(
     question = Question(kind, model, backends, precision, threads, against, environments, longest, choices, more or {})
     progress = Progress()
     try:
-        roof = no_roof_known if no_roof else partial(least_step, say=progress.say)
+        least = least_token if kind == "generate" else least_step
+        roof = no_roof_known if no_roof else partial(least, say=progress.say)
         return bench(question, Effort(rounds, processes, pinned=not no_pin), progress.say, roof)
     finally:
         progress.end()

@@ -34,6 +34,7 @@ class Timed:
     facts: dict[str, Any] = field(default_factory=dict)
     first_s: float = 0.0  # from nothing to the first turn's end, in the first process
     peaks: list[int] = field(default_factory=list)  # bytes of resident memory, of each process the most
+    clock_cost: float | None = None  # the share by which timing each of its parts makes a turn longer
     left_out: str = ""  # why it has no times; "" where it has
 
     @property

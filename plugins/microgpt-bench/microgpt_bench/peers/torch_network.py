@@ -32,28 +32,28 @@ class Network:
     """Logits from weights by name."""
 
     def __init__(self, model: GPT, dtype: torch.dtype = torch.float32) -> None:
-        self.fields = model
-        self.norm_op, self.activation = model.config()["norm"], ACTIVATIONS[model.config()["activation"]]
+        self.config = model.config()  # and not the model, whose memory is to be free
+        self.activation = ACTIVATIONS[self.config["activation"]]
         self.eps = EPS if model.norm_eps is None else model.norm_eps
         self.weights = joined({p.name: copied(p.data, p.shape).to(dtype) for p in model.parameters()}, model.n_layer)
         self.decays = {name: weight.ndim > 1 for name, weight in self.weights.items()}  # as in microgpt: matrices
 
     def logits(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Tokens (B, T); positions (B, T), or (1, T) where they are all rows'."""
-        w, fields = self.weights, self.fields
+        w, config = self.weights, self.config
         x = functional.embedding(tokens, w["wte.weight"]) + functional.embedding(positions, w["wpe.weight"])
-        if fields.norm_embedding:
+        if config["norm_embedding"]:
             x = self.norm("embedding_norm", x)
-        for layer in range(fields.n_layer):
+        for layer in range(config["n_layer"]):
             x = x + self.attention(layer, self.norm(f"block.{layer}.attention_norm", x), attend)
             x = x + self.mlp(f"block.{layer}.mlp", self.norm(f"block.{layer}.mlp_norm", x))
-        if fields.norm_final:
+        if config["norm_final"]:
             x = self.norm("final_norm", x)
-        return functional.linear(x, w["wte.weight" if fields.tie_weights else "lm_head.weight"])
+        return functional.linear(x, w["wte.weight" if config["tie_weights"] else "lm_head.weight"])
 
     def attention(self, layer: int, x: Tensor, attend: Attend) -> Tensor:
         b, t, c = x.shape
-        name, h = f"block.{layer}.attention", self.fields.n_head
+        name, h = f"block.{layer}.attention", self.config["n_head"]
         q, k, v = self.linear(f"{name}.{JOINED}", x).view(b, t, 3, h, c // h).permute(2, 0, 3, 1, 4)
         return self.linear(f"{name}.o", attend(layer, q, k, v).transpose(1, 2).reshape(b, t, c))
 
@@ -65,7 +65,7 @@ class Network:
 
     def norm(self, name: str, x: Tensor) -> Tensor:
         weight, bias = self.weights.get(f"{name}.weight"), self.weights.get(f"{name}.bias")
-        if self.norm_op == "layernorm":
+        if self.config["norm"] == "layernorm":
             return functional.layer_norm(x, x.shape[-1:], weight, bias, self.eps)
         # Eager, this is 5 to 10 % of a small model's step faster than functional.rms_norm; compiled it is the same.
         y = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)

@@ -15,6 +15,7 @@ def notes(report: Report) -> Iterator[str]:
     yield from (f"{who}: {settings}" for who, settings in told.items())
     yield from report.remarks
     yield from other_sizes(report)
+    yield from one_precision(report)
     for ratio in report.ratios:
         yield meaning(ratio)
     for who, why in report.skipped.items():
@@ -44,6 +45,13 @@ def other_sizes(report: Report) -> Iterator[str]:
         if len(tokens) > 1:
             least, most = (f"{size:.4g}" for size in (min(tokens), max(tokens)))
             yield f"{model}: a step has {least} to {most} targets, so ratios are of targets a second"
+
+
+def one_precision(report: Report) -> Iterator[str]:
+    """Where other programs weren't tried in all that they have."""
+    found = {one.precision for one in report.results if one.peer and one.bench in ("step", "generate")}
+    if len(found) == 1:
+        yield f"others ran in {found.pop()} only; their best of all settings: --precision float32,bfloat16"
 
 
 def meaning(ratio: Ratio) -> str:

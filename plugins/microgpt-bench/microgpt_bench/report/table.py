@@ -10,6 +10,7 @@ from microgpt_bench.roofline.scale import digits, share
 Rows: TypeAlias = list[list[str]]
 Column: TypeAlias = tuple[str, Callable[[Result], str]]
 
+ROOFS = {"generate": "of the bandwidth"}
 TURNS = {"step": "ms a step", "ops": "ms a step", "generate": "ms a token"}
 
 
@@ -27,7 +28,8 @@ def tables(report: Report) -> Iterable[tuple[Sequence[str], Rows]]:
 
 def first_columns(whole: Sequence[Result]) -> Iterable[Column]:
     """What is said of a candidate by itself; a column in which nobody has anything is left out."""
-    turn = TURNS.get(whole[0].bench if whole else "", "ms")
+    kind = whole[0].bench if whole else ""
+    turn, roof = TURNS.get(kind, "ms"), ROOFS.get(kind, "of the roof")
     yield "model", lambda found: found.model
     yield "candidate", label
     yield turn, lambda found: digits(found.median_ms)
@@ -35,21 +37,24 @@ def first_columns(whole: Sequence[Result]) -> Iterable[Column]:
     yield "one alone", lambda found: "" if found.one_at_a_time_ms is None else digits(found.one_at_a_time_ms)
     yield "tokens/s", lambda found: f"{found.tokens_per_s:,.0f}" if found.tokens else ""
     yield "MB/s", lambda found: digits(found.mb_per_s) if found.mb_per_s else ""
-    yield "of the roof", lambda found: "" if found.roof_share is None else share(found.roof_share)
+    yield roof, lambda found: "" if found.roof_share is None else share(found.roof_share)
+    yield "for the clock", lambda found: "" if found.clock_cost is None else share(max(0.0, found.clock_cost))
     yield "MB", lambda found: f"{found.peak_rss_mb:,.0f}" if found.peak_rss_mb else ""
     yield "first, s", lambda found: f"{found.first_s:.2f}"
 
 
 def ratio_columns(ratios: Sequence[Ratio]) -> Iterable[Column]:
-    """How many times as fast a candidate is as each other program, in its own precision and, where that is another,
-    in the one that suits the other best.
+    """How many times as fast a candidate is as each other program: in its own precision and, where that isn't the same
+    for all, in whichever suits the other best. And with how much of its memory.
     """
     for name in dict.fromkeys(ratio.against for ratio in ratios):
         same = [r for r in ratios if r.against == name and r.against_precision == r.precision]
         best = [r for r in ratios if r.against == name and r.against_precision != r.precision]
         who = "the first" if "[" in name else name  # with its settings it would be as wide as all the rest
         yield f"times {who}", partial(times, same)
-        yield f"times {who} at its best", partial(times, best)
+        if best:
+            yield f"times {who} at its best", partial(times, [*best, *same])
+        yield f"MB of {who}'s", partial(memory, [*same, *best])
 
 
 OPS = ("model", "candidate", "op", "ms", "10-90 %", "of the step")
@@ -69,6 +74,14 @@ def times(ratios: Sequence[Ratio], found: Result) -> str:
     for ratio in ratios:
         if (ratio.model, ratio.candidate, ratio.precision) == (found.model, found.candidate, found.precision):
             return f"{digits(ratio.ratio)}{' ?' if ratio.undecided else ''}"
+    return ""
+
+
+def memory(ratios: Sequence[Ratio], found: Result) -> str:
+    """The share of the other's peak memory; "" where it isn't known."""
+    for ratio in ratios:
+        if (ratio.model, ratio.candidate, ratio.precision) == (found.model, found.candidate, found.precision):
+            return "" if ratio.memory is None else share(ratio.memory)
     return ""
 
 

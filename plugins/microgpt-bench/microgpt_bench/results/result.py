@@ -30,13 +30,14 @@ class Result:
     peak_rss_mb: float
     first_s: float  # from an empty process to the end of the first turn
     rounds_ms: tuple[tuple[float, ...], ...]  # by process and round: what noise is judged by
-    roof_share: float | None = None  # of the least time that this machine could take; None where no roof is known
+    roof_share: float | None = None  # the least time that this machine could take, of this one; None if it isn't known
     op: str = ""  # of `bench ops`: which op's calls; "" for the whole turn
     settings: str = ""  # what a peer was told
     one_at_a_time_ms: float | None = None  # where a step is issued alone instead of in a block
     environment: str = ""  # the Python environment that it ran in, where several were raced; `candidate` begins with it
     yardstick_ms: tuple[tuple[float, ...], ...] = ()  # the fixed piece of work right after each of `rounds_ms`
     peer: bool = False  # another program
+    clock_cost: float | None = None  # of `bench ops`: by which share timing each call makes a step longer
     mb_per_s: float = 0.0  # millions of bytes of text or of files; 0 where a turn goes through none
 
 
@@ -55,6 +56,7 @@ class Ratio:
     p10: float
     p90: float
     undecided: bool  # the noise is larger than the difference
+    memory: float | None = None  # its peak memory as a share of the other's; None where one isn't known
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def of_rounds(
         environment=who.environment,
         yardstick_ms=in_ms(timed.yardsticks),
         peer=who.peer,
+        clock_cost=None if more.get("op") else timed.clock_cost,
         settings=str(timed.facts.get("settings", "")),
         mb_per_s=timed.facts.get("bytes", 0) / 1e3 / found.median if found.median else 0.0,
         **more,

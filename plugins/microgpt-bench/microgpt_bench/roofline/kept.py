@@ -6,6 +6,7 @@ and those of all cores, are kept for runs, too: as a share of these they say how
 """
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import date
 from hashlib import sha256
@@ -25,6 +26,7 @@ from microgpt_core.text.cache import cache_folder
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 NATIVE = ("microgpt-simd",)  # packs whose version changes what is measured, besides NumPy
+FORCED = ("MICROGPT_SIMD",)  # and variables that do
 
 
 def roof_of_machine(threads: int = 1, again: bool = False, say: Say = lambda text: None) -> Roof:
@@ -72,7 +74,8 @@ def place(threads: int) -> Path:
     """The file for this machine since it was started, these versions and so many threads."""
     boot = BOOT.read_text(encoding="ascii").strip() if BOOT.is_file() else date.today().isoformat()
     versions = {name: version_of(name) for name in ("numpy", *NATIVE)}
-    key = json.dumps([__version__, cpu(), boot, versions, threads])
+    forced = {name: os.environ.get(name) for name in FORCED}
+    key = json.dumps([__version__, cpu(), boot, versions, forced, threads])
     return cache_folder() / "roofline" / f"{sha256(key.encode()).hexdigest()[:16]}-{threads}.json"
 
 

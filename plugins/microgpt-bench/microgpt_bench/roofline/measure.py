@@ -59,7 +59,7 @@ def measure_once(
     notes = [] if largest >= MEMORY_BYTES else [f"memory measured with {in_units(largest)} only: no more was free"]
     if len(found) == 1:
         notes.append("this system doesn't say how large its caches are")
-    return Roof(peaks, tuple(found), threads, " and ".join(k.name for k in kernels), tuple(notes))
+    return Roof(peaks, tuple(found), threads, measured_by(kernels), tuple(notes))
 
 
 def measure_peaks(
@@ -74,6 +74,16 @@ def measure_peaks(
 def kernels_with(native: MicroKernels | None) -> list[MicroKernels]:
     """Who measures, the best first."""
     return [native, NumPyKernels()] if native else [NumPyKernels()]
+
+
+def measured_by(kernels: Sequence[MicroKernels]) -> str:
+    """Who measured what: each what those before it don't have."""
+    told, known = list[str](), set[str]()
+    for k in kernels:
+        own = [what for what in (*k.computing, *k.streams) if what not in known]
+        known.update(own)
+        told.append(f"{k.name} ({', '.join(own)})" if len(kernels) > 1 else k.name)
+    return " and ".join(told)
 
 
 def peaks_once(kernels: Sequence[MicroKernels], seconds: float, clock: Clock) -> dict[str, float]:

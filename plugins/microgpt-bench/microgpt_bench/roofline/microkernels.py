@@ -29,9 +29,10 @@ AT_ONCE = 32  # windows that one call writes
 class MicroKernels(Protocol):
     """Ways to be as fast as this machine can; of several the fastest counts."""
 
-    name: str  # "microgpt-simd 0.1 (avx512)"
+    name: str  # "microgpt-simd 0.1.0 with avx512"
     computing: Mapping[str, Sequence[Compute]]  # by precision
-    streams: Mapping[str, Sequence[Stream]]  # by "read", "write", and "copy" from one half of a buffer to the other
+    # By "read", "write", "copy" from one half of a buffer to the other, and "triad", of a buffer's thirds x = y + 3 z.
+    streams: Mapping[str, Sequence[Stream]]
 
     # A stream uses one thread, and lets go of the interpreter's lock: `measure` runs one on each core.
 

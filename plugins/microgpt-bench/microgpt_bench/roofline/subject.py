@@ -7,13 +7,10 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 from microgpt_bench.golden import GOLDEN, SEED
 from microgpt_bench.roofline.points import Point, points_of
 from microgpt_bench.work.kernels import kernels_of
-from microgpt_bench.work.training import timed_step
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.plan import Plan
@@ -31,7 +28,6 @@ from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.update import Update
 
 LONGEST = 30.0  # seconds that a step may take to be timed
-LEAST_STEPS = 3
 
 
 @dataclass
@@ -71,18 +67,6 @@ class Subject:
             )
         self.loss.model.allocate(self.precision)
         self.update.allocate()
-
-    def step(self) -> tuple[list[int], list[int]]:
-        """Make a step: the nanoseconds of each call of the two plans."""
-        return timed_step(self.loss, self.update, self.batch)
-
-    def times(self, seconds: float) -> tuple[list[float], list[float]]:
-        """The median nanoseconds of each call, of as many steps as there is time for."""
-        end, steps = perf_counter() + seconds, [self.step()]
-        while len(steps) < LEAST_STEPS or perf_counter() < end:
-            steps.append(self.step())
-        micro, update = ([median(call) for call in zip(*plan)] for plan in zip(*steps))
-        return micro, update
 
 
 def find_subject(name: str, backend: str = "auto", overrides: Sequence[str] = ()) -> Subject:

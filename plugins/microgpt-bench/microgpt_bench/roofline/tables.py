@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 
 from microgpt_bench.roofline.points import Group
-from microgpt_bench.roofline.roof import Roof
+from microgpt_bench.roofline.roof import STREAMS, Roof
 from microgpt_bench.roofline.scale import rate, seconds, share, size
 
 Rows = list[list[str]]
 
-MACHINE = ("roof", "holds", "at most", "read", "written", "copied", "measured with")
+MACHINE = ("roof", "holds", "at most", "read", "written", "copied", "triad", "measured with")
 TIMED = ("calls", "FLOPs", "bytes", "FLOPs/byte", "bound", "least time", "time", "of the step", "FLOP/s", "of its roof")
 UNTIMED = (*TIMED[:6], "of them")
 
 
 def machine_rows(roof: Roof) -> Rows:
     """A row for each precision and each level."""
-    rows = [[name, "", rate(peak, "FLOP/s"), "", "", "", ""] for name, peak in roof.peaks.items()]
+    rows = [[name, "", rate(peak, "FLOP/s"), "", "", "", "", ""] for name, peak in roof.peaks.items()]
     for level in roof.levels:
-        streams = [rate(x, "B/s") if level.measured_with else "" for x in (level.read, level.write, level.copy)]
+        moved = [getattr(level, kind) if level.measured_with else 0.0 for kind in STREAMS]
+        streams = [rate(x, "B/s") if x else "" for x in moved]
         holds, used = (size(n) if n else "" for n in (level.nbytes, level.measured_with))
         rows.append([level.name, holds, rate(level.bandwidth, "B/s"), *streams, used])
     return rows

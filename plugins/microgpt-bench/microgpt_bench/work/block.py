@@ -14,15 +14,22 @@ MOST_STEPS = 1024
 MOST_BYTES = 1 << 20  # of batches laid out one behind the other: what the second cache holds
 
 
-class Block:
-    """Steps on batches of one shape, gone through again and again."""
+def most_steps(loss: BatchLoss, batches: Sequence[Batch]) -> int:
+    """How many steps one go may have: as many as there is room for their batches; 1 where these differ in shape."""
+    if len({batch.shape for batch in batches}) > 1:
+        return 1
+    inputs = next(loss.window_inputs(batches[:1]))
+    turn = sum(prod(x.shape) * ITEM_BYTES[x.value.format] for x in inputs)
+    return max(1, min(MOST_STEPS, MOST_BYTES // turn))
 
-    def __init__(self, loss: BatchLoss, update: Update, batches: Sequence[Batch], lr: float) -> None:
+
+class Block:
+    """Steps on batches of one shape, gone through again and again, at most so many in one go."""
+
+    def __init__(self, loss: BatchLoss, update: Update, batches: Sequence[Batch], lr: float, most: int) -> None:
         inputs = [next(loss.window_inputs([batch])) for batch in batches]
-        self.period = len(batches)
+        self.period, self.most = len(batches), most
         of_update = update.inputs(lr)
-        turn = sum(prod(x.shape) * ITEM_BYTES[x.value.format] for x in inputs[0])
-        self.most = min(MOST_STEPS, MOST_BYTES // turn)
         replays = [loss.training.replay_for(*inputs[0]), update.plan.replay_for(*of_update)]
         self.loop = Loop(replays, self.most + self.period)
         for feed, *given in zip(self.loop.feeds[0], *inputs):

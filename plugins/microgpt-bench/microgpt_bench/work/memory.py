@@ -25,7 +25,7 @@ def needed(bench: str, model: str, who: Candidate) -> int:
         held, workspace = training_bytes(golden, kernels) if bench in TRAINING else (weights, 0)
     except ConfigurationError:
         return 0
-    return PEER + weights + held if who.peer else OWN + held + workspace  # a peer has its weights from a model of ours
+    return PEER + weights + held if who.peer else OWN + held + workspace  # a peer begins with a model of ours
 
 
 def training_bytes(golden: Golden, kernels: Kernels) -> tuple[int, int]:

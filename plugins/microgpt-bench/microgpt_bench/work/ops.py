@@ -43,6 +43,10 @@ class Ops(Work):
             total[name] += n * sorted(times)[n // 4]
         return total
 
+    def clock_cost(self, seconds: float) -> dict[str, float]:
+        """The share by which looking at the clock makes a step longer."""
+        return {"cost": self.training.timed.cost(self.training.batches[0], seconds)}
+
     def facts(self) -> dict[str, Any]:
         return {"tokens": self.tokens}
 

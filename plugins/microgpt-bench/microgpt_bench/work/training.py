@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from microgpt_bench.golden import Golden
-from microgpt_bench.work.block import Block
+from microgpt_bench.work.block import Block, most_steps
+from microgpt_bench.work.timed_steps import TimedSteps
 from microgpt_core.components import Buffer, Optimizer, flat
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.plan import Plan
@@ -30,7 +31,8 @@ class OwnTraining:
         self.loss = BatchLoss(model, kernels=kernels, recompute=recompute)
         self.update = Update(model, optimizer, kernels=kernels)
         self.update.allocate()
-        self.steps = 0
+        self.timed = TimedSteps(self.loss, self.update)
+        self.steps, self.most = 0, most_steps(self.loss, batches)  # in one go
         self.block: Block | None = None
 
     def plans(self) -> tuple[Plan, Plan]:
@@ -46,35 +48,24 @@ class OwnTraining:
             p.zero_grad()
         return loss, found
 
-    def timed_step(self) -> tuple[list[int], list[int]]:
+    def timed_step(self) -> tuple[list[float], list[float]]:
         """Make a step: the nanoseconds of each call of the two plans."""
         batch, step = self.batches[self.steps % len(self.batches)], self.steps
         self.steps += 1
-        return timed_step(self.loss, self.update, batch, self.lr, step)
+        return self.timed.step(batch, self.lr, step)
 
     def run(self, n: int) -> float:
         """Make n steps; where they are many and batches of one shape, in one go. The last one's loss."""
-        if n > 1 and len({batch.shape for batch in self.batches}) == 1:
-            self.block = self.block or Block(self.loss, self.update, self.batches, self.lr)
-            if self.block.most > 1:
-                self.steps += n
-                return self.block.run(n, self.steps - n)
+        if n > 1 and self.most > 1:
+            self.block = self.block or Block(self.loss, self.update, self.batches, self.lr, self.most)
+            self.steps += n
+            return self.block.run(n, self.steps - n)
         loss = 0.0
         for _ in range(n):
             loss = self.loss.train([self.batches[self.steps % len(self.batches)]])
             self.update(self.lr, self.steps)
             self.steps += 1
         return loss
-
-
-def timed_step(
-    loss: BatchLoss, update: Update, batch: Batch, lr: float = 0.0, step: int = 0
-) -> tuple[list[int], list[int]]:
-    """Make a step: the nanoseconds of each call of forward and backward, and of the update."""
-    (inputs,) = loss.window_inputs([batch])
-    micro = loss.training.replay_for(*inputs).timed(*inputs)
-    inputs = update.inputs(lr, step)
-    return micro, update.plan.replay_for(*inputs).timed(*inputs)
 
 
 def own_training(

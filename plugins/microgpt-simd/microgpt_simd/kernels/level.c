@@ -12,6 +12,7 @@
 #include "arithmetic.c"
 #include "attention.c"
 #include "fills.c"
+#include "roofs.c"
 #include "softmax.c"
 #include "sums.c"
 /* these use what stands above */
@@ -56,6 +57,7 @@ static const entry entries[] = {
     {"rope.backward", rope_backward, rope_workspace},
     {"sinusoidal.forward", sinusoidal_forward, sinusoidal_forward_workspace},
     BACKWARD(sinusoidal),
+    ROOFS,
 };
 
 static int put_capsule(PyObject *to, const char *name, void *function, const char *kind)
