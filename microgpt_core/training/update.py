@@ -34,8 +34,8 @@ class Update:
         self.op = op or ops.OPS[optimizer.update]
         self.trained = [p for p in model.ordered_parameters() if p.requires_grad]
         self.state: dict[str, Tensor] = {}  # "<parameter>.m" -> buffer
-        for p in self.trained:
-            for name, like in optimizer.state.items():
+        for name, like in optimizer.state.items():  # all of one kind side by side, as the parameters are
+            for p in self.trained:
                 shape = state_shape(name, like, p.shape)
                 self.state[f"{p.name}.{name}"] = Tensor(
                     Value(shape, p.value.format, name=f"{p.name}.{name}", persistent=True)

@@ -13,7 +13,12 @@ from microgpt_core.errors import DataError
 
 DEF MOST_ARRAYS = 16
 DEF MOST_ATTRIBUTES = 8
+DEF LINE = 64  # bytes at which the numbers of a parameter begin
 DEF PATIENCE = 50_000_000  # nanoseconds that a signal may wait for: short for a person, and 20 looks a second cost nothing
+
+
+# Number by number: of buffers that follow one another they can be done in one go.
+UPDATES = frozenset({"adam_update", "adamw_update", "sgd_update"})
 
 
 cdef extern from "team.h" nogil:
@@ -131,6 +136,21 @@ cdef class Call:
         if code:
             self.complain(code)
 
+    cdef Call copied(self):
+        cdef Call other = Call(self.op, dict.fromkeys(self.names), {}, self.kept[0])
+        other.arrays, other.attributes, other.kernel, other.kept = self.arrays, self.attributes, self.kernel, self.kept
+        return other
+
+    cdef take_on(self, const mg_call *more):
+        """Work on the next numbers in memory, too, where so far this works on all numbers of its first buffer."""
+        cdef int i
+        cdef int64_t size = self.arrays[0].size
+        cdef int64_t numbers = (<float *>more.array[0].data - <float *>self.arrays[0].data) + more.array[0].size
+        for i in range(MOST_ARRAYS):
+            if self.arrays[i].size == size:
+                self.arrays[i].size = self.arrays[i].width = numbers
+                self.arrays[i].rows = 1
+
     def complain(self, int code):
         """Raise what a kernel's return code means."""
         if code != MG_OUT_OF_RANGE:
@@ -140,6 +160,32 @@ cdef class Call:
             f"{self.op}: {self.names[fault.argument]} has {fault.found} at index {fault.at} "
             f"(allowed: {fault.least} to {fault.most})"
         )
+
+
+cdef bint goes_on(const mg_call *a, const mg_call *b) noexcept nogil:
+    """Whether b does with the next numbers in memory what a does with the ones before."""
+    cdef int i
+    cdef const mg_array *of_a
+    cdef const mg_array *of_b
+    cdef int64_t size = a.array[0].size, step = <char *>b.array[0].data - <char *>a.array[0].data
+    if size < 2 or b.array[0].size < 2 or step != (size * <int64_t>sizeof(float) + LINE - 1) // LINE * LINE:
+        return False
+    for i in range(MOST_ATTRIBUTES):
+        if a.attribute[i].number != b.attribute[i].number or a.attribute[i].given != b.attribute[i].given:
+            return False
+    for i in range(MOST_ARRAYS):
+        of_a, of_b = &a.array[i], &b.array[i]
+        if of_a.size == size:
+            if of_b.size != b.array[0].size or <char *>of_b.data - <char *>of_a.data != step:
+                return False
+        elif of_a.data != of_b.data or of_a.size != of_b.size:  # what all of them read, such as the learning rate
+            return False
+    return True
+
+
+cdef int nothing_left(const mg_call *call) noexcept nogil:
+    """What the call before has done too."""
+    return MG_OK
 
 
 cdef int run_calls(mg_kernel *kernels, mg_call **calls, int n, int *at) noexcept nogil:
@@ -161,6 +207,7 @@ cdef class Program:
     cdef mg_kernel *kernels
     cdef uint64_t *ticks  # before the first call and after each, when they are timed
     cdef int n
+    cdef readonly list wide  # updates that do what several calls would
 
     def __cinit__(self, calls):
         cdef Call call
@@ -179,6 +226,26 @@ cdef class Program:
             if call is None or call.kernel is NULL:
                 raise ValueError("a program's calls are bound to their buffers")
             self.each[i], self.kernels[i] = &call.call, call.kernel
+        self.sweep()
+
+    cdef sweep(self):
+        """Have the first of several updates, whose numbers follow one another in memory, do them all.
+
+        What lies between are the zeros that fill a cache line, of parameters as of gradients and state.
+        """
+        cdef Call call, wide
+        cdef int i, at = 0  # which one does the work
+        self.wide = []
+        for i in range(1, self.n):
+            call = self.calls[i]
+            if call.op not in UPDATES or self.kernels[at] != call.kernel or not goes_on(self.each[at], &call.call):
+                at = i
+                continue
+            if self.kernels[i - 1] != nothing_left:
+                self.wide.append((<Call>self.calls[at]).copied())
+            wide = self.wide[len(self.wide) - 1]
+            wide.take_on(&call.call)
+            self.each[at], self.kernels[i] = &wide.call, nothing_left
 
     def __dealloc__(self):
         free(self.each)

@@ -34,7 +34,16 @@ VOCABULARY = 331
 
 def build(kind: str) -> GPT:
     """A model of two blocks with weights that were drawn."""
-    model = GPT(vocab_size=VOCABULARY, block_size=12, n_layer=2, n_head=4, n_embd=24, init_std=0.1, init_output_std=0.1, **KINDS[kind])
+    model = GPT(
+        vocab_size=VOCABULARY,
+        block_size=12,
+        n_layer=2,
+        n_head=4,
+        n_embd=24,
+        init_std=0.1,
+        init_output_std=0.1,
+        **KINDS[kind],
+    )
     model.allocate()
     model.initialise(Random(1))
     return model
