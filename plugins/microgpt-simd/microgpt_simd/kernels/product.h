@@ -20,9 +20,9 @@
 #include "share.h"
 #include "vector.h"
 
-enum { STRETCH = 256 };        /* of k: 256 rows of 64 packed columns are 64 KiB, 6 packed rows of A 6 KiB */
-enum { COLUMNS = 32 * LANES }; /* of B that are packed at a time, into at most 512 KiB */
-enum { ROWS = 96 };            /* of A that are packed at a time, into 96 KiB */
+enum { STRETCH = 512 };        /* of k: 512 rows of 64 packed columns are 128 KiB, 6 packed rows of A 12 KiB */
+enum { COLUMNS = 16 * LANES }; /* of B that are packed at a time, into at most 512 KiB */
+enum { ROWS = 96 };            /* of A that are packed at a time, into 192 KiB */
 enum { NEAR = 16384 };         /* bytes that A may span to be read where it lies: half of the first cache */
 
 typedef struct { /* number (i, j) is at[i * row + j * column] */
@@ -138,8 +138,10 @@ static void pack_rows(float *to, matrix a, int64_t m, int64_t k, int64_t most)
         const float *from = a.at + first * a.row;
         if (a.row == 1) {
             for (int64_t p = 0; p < k; p++, to += mr, from += a.column)
-                for (int64_t i = 0; i < mr; i++)
-                    to[i] = from[i];
+                for (int64_t i = 0; i < mr; i += LANES) {
+                    const int64_t some = mr - i < LANES ? mr - i : LANES;
+                    store_n(to + i, load_n(from + i, some), some);
+                }
         } else {
             for (int64_t p = 0; p < k; p++, to += mr, from += a.column)
                 for (int64_t i = 0; i < mr; i++)
