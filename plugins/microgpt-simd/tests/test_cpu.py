@@ -30,7 +30,7 @@ SAVED = {"0": "baseline", "3": "baseline", "7": "avx2", "67": "avx2", "e7": "avx
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program that prints the features of a processor with every one of them, of whose registers so many are saved."""
+    """A program that prints the features that count of a processor which has them all, with such registers saved."""
     if COMPILER is None:
         pytest.skip("no C compiler on PATH, so that cpu.h can't be tried on other processors' answers")
     folder = tmp_path_factory.mktemp("cpu")
