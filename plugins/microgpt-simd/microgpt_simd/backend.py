@@ -1,11 +1,13 @@
 """The backend: native kernels, and plans replayed without the interpreter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import ClassVar
 
 from microgpt_core.components import Backend, Part
+from microgpt_simd.levels import level_and_why
 from microgpt_simd.native import Call, Loop, Program
+from microgpt_simd.threads import threads_and_why
 
 
 class Simd(Backend):
@@ -13,6 +15,9 @@ class Simd(Backend):
 
     name: ClassVar[str] = "simd"
     priority: ClassVar[int] = 20
+
+    def details(self) -> Mapping[str, str]:
+        return {"level": level_and_why(), "threads": threads_and_why()}
 
     def join(self, runs: Sequence[Callable[[], object]]) -> list[Callable[[], object]]:
         joined: list[Callable[[], object]] = []

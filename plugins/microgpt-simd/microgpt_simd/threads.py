@@ -31,6 +31,13 @@ def asked_threads() -> int:
     return int(asked)
 
 
+def threads_and_why() -> str:
+    """The number of threads in words. Raises as `asked_threads` does."""
+    asked, share = f", as {ASKED} asks" if os.environ.get(ASKED) else "", cores_of_time()
+    container = "" if share is None else f", of whose time this container gets {share:g}"
+    return f"{asked_threads()}{asked}; the system allows {affinity()} cores{container}"
+
+
 def team() -> Team:
     """The threads of this process: made at the first call."""
     return team_of(asked_threads())
