@@ -4,12 +4,14 @@ Only the files are read here; what the number means for threads is said in threa
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
 MEMBERSHIP, GROUPS = "proc/self/cgroup", "sys/fs/cgroup"
 
 
+@cache  # every call of a plan asks
 def cores_of_time(root: Path = ROOT) -> float | None:
     """How many cores' worth of time this process's groups may take, by the strictest of them; None for no limit.
 

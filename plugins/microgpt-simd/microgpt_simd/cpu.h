@@ -63,9 +63,14 @@ static inline mg_cpu mg_this_cpu(void)
 static inline mg_cpu mg_this_cpu(void) { return (mg_cpu){0}; }
 #endif
 
+/* The same of this processor. It is asked once: a virtual machine takes tens of microseconds for each answer. */
 static inline const char *mg_cpu_feature(int i)
 {
-    const mg_cpu cpu = mg_this_cpu();
+    static mg_cpu cpu;
+    static int asked;
+    if (!asked)
+        cpu = mg_this_cpu();
+    asked = 1;
     return mg_feature_of(&cpu, i);
 }
 
