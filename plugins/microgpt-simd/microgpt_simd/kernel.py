@@ -6,8 +6,7 @@ from typing import Any
 
 from microgpt_core import ops
 from microgpt_core.components import Buffer, Kernel, Shape
-from microgpt_core.errors import ShapeError
-from microgpt_simd.boundary import check_call
+from microgpt_simd.boundary import check_call, check_workspace
 from microgpt_simd.levels import chosen_level, level_kernels
 from microgpt_simd.native import Call
 from microgpt_simd.threads import team
@@ -51,8 +50,8 @@ class NativeKernel(Kernel):
         arguments = {n: None if view is None else (view.shape, view.format) for n, view in views.items()}
         call = Call(self.op, arguments, attributes, team(), sets)
         ask = self.functions().get(f"{method} workspace")
-        if ask is not None and (workspace is None or workspace.nbytes < call.workspace(ask)):
-            raise ShapeError(f"{self.op}.{method} needs a workspace of {call.workspace(ask):,} bytes")
+        if ask is not None:
+            check_workspace(f"{self.op}.{method}", workspace, call.workspace(ask))
         bound: Callable[[], object] = call.bind(self.functions()[method], tuple(views.values()), workspace)
         return bound
 
