@@ -136,14 +136,12 @@ def read_only(call: BadCall, rng: Random) -> None:
 def overlapping(call: BadCall, rng: Random) -> None:
     """One that is written and another in one piece of memory, not quite at the same place."""
     name = rng.choice(call.written)
-    other = rng.choice([n for n in call.given if n != name] or [name])
+    other = rng.choice([n for n in call.given if n != name])
     first, second = call.views[name], call.views[other]
     start = rng.randrange(1, first.nbytes)
     memory = new_buffer((first.nbytes + second.nbytes,), "B")
     call.views[name] = memory[: first.nbytes].cast(first.format, first.shape)
     call.views[other] = memory[start : start + second.nbytes].cast(second.format, second.shape)
-    if other == name:  # a call of one buffer: nothing to overlap with, so another thing that never fits
-        call.views[name] = None
 
 
 def missing(call: BadCall, rng: Random) -> None:
@@ -211,11 +209,19 @@ MAY_FIT: tuple[Break, ...] = (  # some of these are another good call
 )  # fmt: skip
 
 
+APPLIES: dict[Break, Callable[[BadCall], bool]] = {  # the others apply to every call
+    overlapping: lambda call: len(call.given) > 1,
+    odd_values: lambda call: bool(call.attributes),
+    odd_numbers: lambda call: any(view is not None and view.format == "i" for view in call.views.values()),
+}
+
+
 def tried(wrong: Break, calls: int, seed: int) -> Counter[str]:
-    """How many calls were refused, and how many ran inside their buffers; "kept" or "spilled" is a fault's name."""
-    rng, found = Random(f"{wrong.__name__} {seed}"), Counter[str]()
+    """How many calls were refused, how many ran, and for each place that was written beside a buffer how many did."""
+    rng, found, applies = Random(f"{wrong.__name__} {seed}"), Counter[str](), APPLIES.get(wrong, bool)
+    makers = [make for make in good_calls() if applies(make())]
     for _ in range(calls):
-        call = rng.choice(good_calls())()
+        call = rng.choice(makers)()
         wrong(call, rng)
         found["refused" if call.refused() else "ran"] += 1
         if spilled := call.spilled():
