@@ -21,8 +21,8 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
         raise ShapeError(f"{op.name}.{method}: arguments are {', '.join(views)}; expected {', '.join(names)}")
     wanted = op.signature.forward_attributes if method == "forward" else op.signature.backward_attributes
     if tuple(attributes) != wanted:
-        found, expected = (", ".join(names) or "none" for names in (attributes, wanted))
-        raise ShapeError(f"{op.name}.{method}: attributes are {found}; expected {expected}")
+        found, allowed = (", ".join(names) or "none" for names in (attributes, wanted))
+        raise ShapeError(f"{op.name}.{method}: attributes are {found}; expected {allowed}")
     for name, value in attributes.items():
         check_attribute(f"{op.name}.{method}: {name}", value)
     for name, view in views.items():
