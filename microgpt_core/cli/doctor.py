@@ -28,6 +28,9 @@ def command(as_json: bool) -> None:
         for name, fact in diagnosis.items():
             if isinstance(fact, str):
                 click.echo(f"{name:<13} {fact}")
+        for backend, said in diagnosis["backends"].items():
+            for name, fact in said.items():
+                click.echo(f"{f'{backend} {name}':<13} {fact}")
         click.echo("")
         if packs:
             print_table(("pack", "from", "state", "import", "file"), [pack_row(pack) for pack in packs])

@@ -77,6 +77,10 @@ class Backend:
         """What this backend's kernels want of a buffer (an array over the same bytes, say), made once."""
         return buffer
 
+    def details(self) -> Mapping[str, str]:
+        """What `microgpt doctor` tells of this backend on this machine: {"threads": "2, as MICROGPT_THREADS asks"}."""
+        return {}
+
     def join(self, runs: Sequence[Callable[[], object]]) -> Sequence[Callable[[], object]]:
         """Prepared calls that follow one another in a plan, made fewer: native code may run them all in one go."""
         return runs

@@ -39,15 +39,9 @@ class Captured:
     """
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        kernels: Kernels = REFERENCE,
-        watch: Sequence[str] = (),
-        region: Region | None = None,
-        limit: int = MOST_PLANS,
-        quiet: bool = False,
-        recompute: Segments = (),
-    ) -> None:
+        self, function: Callable[..., Any], kernels: Kernels = REFERENCE, watch: Sequence[str] = (),
+        region: Region | None = None, limit: int = MOST_PLANS, quiet: bool = False, recompute: Segments = (),
+    ) -> None:  # fmt: skip
         self.function, self.kernels, self.watch, self.limit, self.quiet = function, kernels, watch, limit, quiet
         self.recompute = recompute
         self.region = region or Region()

@@ -24,7 +24,7 @@ from microgpt_core.pipeline.runs.peak import kept_peaks
 from microgpt_core.pipeline.runs.run_folder import DEPENDENCIES
 from microgpt_core.plugins.hints import quoted
 from microgpt_core.plugins.loader import load
-from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, version_of
+from microgpt_core.plugins.pack import CORE, CORE_DISTRIBUTION, Pack, version_of
 from microgpt_core.plugins.probe import probe
 from microgpt_core.text.cache import cache_folder, cached, catalogue
 
@@ -36,7 +36,7 @@ def diagnose() -> dict[str, Any]:
     """Facts by name, a dict for each pack, and under "to fix" a line for whatever is wrong."""
     with warnings_heard() as to_fix:
         registry = load(builtin, strict=False, read=probe)
-    to_fix += [*missing(), *unwritable()]
+    to_fix += [*missing(), *unwritable(), *backend_problems(registry.packs)]
     name, features = cpu()
     free = available_memory()
     texts = [entry for entry in catalogue() if cached(entry)]
@@ -52,6 +52,7 @@ def diagnose() -> dict[str, Any]:
         "disk": f"{in_units(available_disk(Path.cwd()))} free in {Path.cwd()}",
         "cache": f"{cache_folder()}, {', '.join(texts) or 'empty'}",
         "variables": ", ".join(sorted(name for name in os.environ if name.startswith("MICROGPT_"))) or "none",
+        "backends": {name: said for pack in registry.packs for name, said in pack.backends.items()},
         "packs": [pack.to_dict() for pack in registry.packs if pack.name != CORE],
         "to fix": to_fix,
     }
@@ -95,6 +96,14 @@ def unwritable() -> Iterator[str]:
         folder = folder.parent
     if not os.access(folder, os.W_OK):
         yield f"the cache {cache_folder()} can't be written to; set MICROGPT_CACHE to a folder that can"
+
+
+def backend_problems(packs: list[Pack]) -> Iterator[str]:
+    """What keeps a backend from telling of itself, which a run with it would meet too."""
+    for pack in packs:
+        for name, said in pack.backends.items():
+            if "problem" in said:
+                yield f"backend {name!r} ({pack.origin}): {said['problem']}"
 
 
 def private(value: Any) -> Any:

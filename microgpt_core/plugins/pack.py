@@ -32,6 +32,7 @@ class Pack:
     seconds: float = 0.0  # that its import took
     output: str = ""  # what it printed while it was loaded, in one line
     deprecated: list[str] = field(default_factory=list)  # its hooks that will go, each with what to do
+    backends: dict[str, dict[str, str]] = field(default_factory=dict)  # what each tells of this machine, if probed
 
     @property
     def origin(self) -> str:
@@ -71,7 +72,7 @@ class Pack:
 
     def to_dict(self) -> dict[str, Any]:
         """What there is to say about it, for JSON: of its components only the names."""
-        said = {k: v for k, v in vars(self).items() if k not in ("error", "components")}
+        said = {k: v for k, v in vars(self).items() if k not in ("error", "components", "backends")}
         names = {kind: sorted(found) for kind, found in self.components.items()}
         return said | {"problem": self.failure, "components": names}
 

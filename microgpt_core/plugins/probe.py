@@ -15,8 +15,9 @@ from microgpt_core.hookspecs import GROUP
 from microgpt_core.plugins.discovery import Point, entry_points
 from microgpt_core.plugins.pack import Pack, PluginError, cause
 from microgpt_core.plugins.reader import module_file, read_pack
+from microgpt_core.plugins.registry import imported
 
-TOLD = ("components", "stage", "file", "seconds", "output", "deprecated")
+TOLD = ("components", "stage", "file", "seconds", "output", "deprecated", "backends")
 GRACE = 10.0  # seconds for Python's own start, and for a pack that no exception stops
 
 
@@ -53,10 +54,21 @@ def answer(distribution: str, name: str, limit: str, file: str) -> None:
     pack, wrong = Pack(name, distribution, point.version, file=module_file(point)), ""
     try:
         read_pack(pack, point, float(limit))
+        pack.backends = {backend: details(pack, backend) for backend in pack.components.get("backends", ())}
     except BaseException as error:  # noqa: BLE001 - whatever a stranger's module raises
         wrong = cause(error)
     told: dict[str, Any] = {name: getattr(pack, name) for name in TOLD} | {"cause": wrong}
     Path(file).write_text(json.dumps(told, default=spelled), encoding="utf-8")
+
+
+def details(pack: Pack, name: str) -> dict[str, str]:
+    """What a backend tells of itself on this machine: why it can't run here, or what is wrong, where something is."""
+    try:
+        backend = imported(pack, "backends", name)()
+        reason = backend.unavailable()
+        return {"unavailable": reason} if reason else {**backend.details()}
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
+        return {"problem": cause(error)}
 
 
 def spelled(component: Any) -> str:

@@ -90,6 +90,37 @@ def test_the_machine_as_it_was_measured_or_honestly_unknown(install, monkeypatch
     ) in doctor()
 
 
+BACKEND = "from microgpt_core.components import Backend\nfrom microgpt_core.hookspecs import hookimpl\n"
+TELLS = {
+    "well": ("def details(self): return {'level': '9'}", {"level": "9"}),
+    "not here": ("def unavailable(self): return 'no GPU'", {"unavailable": "no GPU"}),
+    "silent": ("def use(self): pass", {}),
+    "wrong": ("def details(self): raise ValueError('GPU_LEVEL=x')", {"problem": "ValueError: GPU_LEVEL=x"}),
+}
+
+
+@pytest.mark.parametrize("case", TELLS)
+def test_backends_tell_of_themselves(case: str, install) -> None:
+    source, told = TELLS[case]
+    install(
+        "good",
+        f"{BACKEND}class Gpu(Backend):\n    name = 'gpu'\n    {source}\n"
+        "@hookimpl\ndef microgpt_backends(): return {'gpu': Gpu}\n",
+    )
+    wrong = "problem" in told
+    lines = doctor(code=int(wrong)).splitlines()
+    assert [line for line in lines if line.startswith("gpu ")] == [f"gpu {k:<9} {v}" for k, v in told.items()]
+    found = json.loads(doctor("--json", code=int(wrong)))
+    assert found["backends"] == {"gpu": told}
+    assert found["to fix"] == (["backend 'gpu' (microgpt-good 1.0): ValueError: GPU_LEVEL=x"] if wrong else [])
+    assert "backends" not in found["packs"][0]
+
+
+def test_a_backend_that_cannot_be_imported_is_something_to_fix(install) -> None:
+    install("good", f"{BACKEND}@hookimpl\ndef microgpt_backends(): return {{'gpu': 'no_such_module:Gpu'}}\n")
+    assert "- backend 'gpu' (microgpt-good 1.0): backend 'gpu' of microgpt-good 1.0: no_such" in doctor(code=1)
+
+
 def test_a_cache_that_cannot_be_written(install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation.os, "access", lambda path, mode: False)
     assert "- the cache ~" in doctor(code=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from microgpt_core.components import Backend, LoopPart
+from microgpt_simd.levels import level_and_why
 from microgpt_simd.native import Call, Loop, Program
+from microgpt_simd.threads import threads_and_why
 
 if TYPE_CHECKING:
     from microgpt_simd.roofs import MicroKernels
@@ -18,6 +20,9 @@ class Simd(Backend):
 
     name: ClassVar[str] = "simd"
     priority: ClassVar[int] = 20
+
+    def details(self) -> Mapping[str, str]:
+        return {"level": level_and_why(), "threads": threads_and_why()}
 
     def join(self, runs: Sequence[Callable[[], object]]) -> list[Callable[[], object]]:
         joined: list[Callable[[], object]] = []

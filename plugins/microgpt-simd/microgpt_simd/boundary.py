@@ -12,6 +12,7 @@ from microgpt_core.errors import ShapeError
 from microgpt_simd.native import span
 
 Views = Mapping[str, Buffer | None]
+LARGEST = 1 << 62
 
 
 def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any]) -> None:
@@ -21,8 +22,10 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
         raise ShapeError(f"{op.name}.{method}: arguments are {', '.join(views)}; expected {', '.join(names)}")
     wanted = op.signature.forward_attributes if method == "forward" else op.signature.backward_attributes
     if tuple(attributes) != wanted:
-        found, expected = (", ".join(names) or "none" for names in (attributes, wanted))
-        raise ShapeError(f"{op.name}.{method}: attributes are {found}; expected {expected}")
+        found, allowed = (", ".join(names) or "none" for names in (attributes, wanted))
+        raise ShapeError(f"{op.name}.{method}: attributes are {found}; expected {allowed}")
+    for name, value in attributes.items():
+        check_attribute(f"{op.name}.{method}: {name}", value)
     for name, view in views.items():
         if view is not None:
             check_view(op, name, view)
@@ -33,6 +36,22 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
         if view is not None:
             check_layout(op, method, name, view, *layouts[name.removeprefix("d_") if name not in layouts else name])
     check_overlap(op, method, views)
+
+
+def check_attribute(what: str, value: object) -> None:
+    """C gets it as a float and as a whole number of 64 bits."""
+    if value is not None and not isinstance(value, int | float):
+        raise ShapeError(f"{what} is {value!r}, expected a number or None")
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise ShapeError(f"{what} has {value.bit_length()} bits, expected less than 2**62")
+
+
+def check_workspace(what: str, workspace: object, nbytes: int) -> None:
+    """Raise ShapeError where what is lent to a call isn't as large as it asked for, or can't be written."""
+    if not isinstance(workspace, memoryview) or workspace.nbytes < nbytes:
+        raise ShapeError(f"{what} needs a workspace of {nbytes:,} bytes")
+    if workspace.readonly or not workspace.c_contiguous:
+        raise ShapeError(f"{what} needs a workspace that is C-contiguous and can be written")
 
 
 def check_view(op: Op, name: str, view: Buffer) -> None:

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from microgpt_core.components import Buffer, Kernel, Op, Shape
-from microgpt_core.errors import ConfigurationError, ShapeError, SignatureError
-from microgpt_simd.boundary import check_call
+from microgpt_core.errors import ConfigurationError, SignatureError
+from microgpt_simd.boundary import check_call, check_workspace
 from microgpt_simd.levels import chosen_level, op_functions
 from microgpt_simd.native import Call
 from microgpt_simd.threads import team
@@ -63,9 +63,8 @@ class NativeKernel(Kernel):
         check_call(self.op, method, views, attributes)
         arguments = {n: None if view is None else (view.shape, view.format) for n, view in views.items()}
         call = Call(self.op.name, arguments, attributes, team(), sets)
-        needed = self.needed(method, call)
-        if needed and (workspace is None or workspace.nbytes < needed):
-            raise ShapeError(f"{self.op.name}.{method} needs a workspace of {needed:,} bytes")
+        if needed := self.needed(method, call):
+            check_workspace(f"{self.op.name}.{method}", workspace, needed)
         with made_for_this_pack(self.op):
             return call.bind(self.functions()[method], tuple(views.values()), workspace)
 

@@ -37,6 +37,12 @@ def chosen_level() -> str:
     return asked
 
 
+def level_and_why() -> str:
+    """The level in words. Raises as `chosen_level` does."""
+    asked = f", as {FORCED} asks" if os.environ.get(FORCED) else ""
+    return f"{chosen_level()}{asked}; the processor has {' '.join(sorted(cpu_features())) or 'no wider vectors'}"
+
+
 @cache
 def level_kernels(level: str) -> Mapping[str, Any]:
     """The capsules of a level's kernels: "rmsnorm.forward", and "linear.forward workspace" where one is wanted."""

@@ -4,6 +4,8 @@
    one call's work follows another's without asking the system. After a fork the child has no workers: they are made anew
    when it first shares something. */
 
+#define _POSIX_C_SOURCE 200809L /* signal masks, under -std=c11 */
+
 #include "team.h"
 
 #include <stdatomic.h>
@@ -26,6 +28,7 @@ typedef CONDITION_VARIABLE condition;
 #else
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 typedef pthread_t thread;
 typedef pthread_mutex_t mutex;
@@ -111,13 +114,23 @@ static void hand_over(team *t)
     }
 }
 
+/* Workers take no signals (they inherit what is blocked), so that Ctrl-C wakes the interpreter's own thread. What a
+   thread does to itself stays: it ends the process, with a trace where Python's faulthandler is on. */
 static int start(worker *w)
 {
 #if defined(_WIN32)
     w->handle = (HANDLE)_beginthreadex(NULL, 0, work, w, 0, NULL);
     return w->handle != 0;
 #else
-    return pthread_create(&w->handle, NULL, work, w) == 0;
+    const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    const int failed = pthread_create(&w->handle, NULL, work, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !failed;
 #endif
 }
 

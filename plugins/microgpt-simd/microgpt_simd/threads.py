@@ -2,23 +2,23 @@
 
 import os
 from functools import cache
-from pathlib import Path
 
 from microgpt_core.errors import ConfigurationError
+from microgpt_simd.cgroup import cores_of_time
 from microgpt_simd.native import Team
 
 ASKED = "MICROGPT_THREADS"
-CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cores() -> int:
     """The cores that this process may run on: by its affinity and, in a container, by its share of time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = CGROUP.read_text(encoding="ascii").split()
-    except (OSError, ValueError):  # no such file: no container, or another system
-        return cores
-    return cores if quota == "max" else max(1, min(cores, round(int(quota) / int(period))))
+    share = cores_of_time()
+    return affinity() if share is None else max(1, min(affinity(), round(share)))
+
+
+def affinity() -> int:
+    """The cores that the system may put this process on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def asked_threads() -> int:
@@ -29,6 +29,13 @@ def asked_threads() -> int:
     if not asked.isdecimal() or not 1 <= int(asked) <= 1024:
         raise ConfigurationError(f"{ASKED}={asked}: allowed: a number from 1 to 1024, or leave it out")
     return int(asked)
+
+
+def threads_and_why() -> str:
+    """The number of threads in words. Raises as `asked_threads` does."""
+    asked, share = f", as {ASKED} asks" if os.environ.get(ASKED) else "", cores_of_time()
+    container = "" if share is None else f", of whose time this container gets {share:g}"
+    return f"{asked_threads()}{asked}; the system allows {affinity()} cores{container}"
 
 
 def team() -> Team:

@@ -1,8 +1,5 @@
 """Levels and threads are chosen by what the machine has, or by the environment; nonsense there is an error."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from microgpt_core.errors import ConfigurationError
@@ -33,18 +30,6 @@ def test_a_level_that_is_not_here_is_refused(asked: str, message: str, monkeypat
     monkeypatch.setenv(levels.FORCED, asked)
     with pytest.raises(ConfigurationError, match=message):
         levels.chosen_level()
-
-
-@pytest.mark.parametrize(("text", "cores"), [("max 100000", 4), ("200000 100000", 2), ("50000 100000", 1), ("odd", 4)])
-def test_threads_respect_affinity_and_a_share_of_time(
-    text: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "cpu.max"
-    file.write_text(text, encoding="ascii")
-    monkeypatch.setattr(threads, "CGROUP", file)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 5}, raising=False)
-    monkeypatch.delenv(threads.ASKED, raising=False)
-    assert threads.asked_threads() == cores
 
 
 @pytest.mark.parametrize("asked", ["0", "two", "-1", "1.5", "99999"])
