@@ -13,6 +13,7 @@ class Simd(Backend):
 
     name: ClassVar[str] = "simd"
     priority: ClassVar[int] = 20
+    passes: ClassVar[tuple[str, ...]] = ("simd/fused-loss",)
 
     def join(self, runs: Sequence[Callable[[], object]]) -> list[Callable[[], object]]:
         joined: list[Callable[[], object]] = []
