@@ -62,6 +62,13 @@ class BFloat16(_Idle):
     """What `precision: bfloat16` asks for; this one rounds nothing."""
     name = "bfloat16"
 '''
+ODD = """
+from microgpt_core import hookimpl
+
+@hookimpl
+def microgpt_passes():
+    return {"odd": "no_such:Odd"}
+"""
 SHORT = {
     "train.max_steps": 2, "generate.num_samples": 1, "dataset.validation": 0.01, "model.n_embd": 8,
     "train.batch_size": 1,
@@ -135,9 +142,8 @@ def test_a_name_that_is_none_is_told_with_its_place(pack: Path, overrides: dict[
 
 def test_a_pass_that_nobody_asks_for_isnt_made(pack: Path) -> None:
     """One that can't even be imported is an error for whoever names it, and for nobody else."""
-    source = "from microgpt_core import hookimpl\n\n@hookimpl\ndef microgpt_passes():\n    return {'odd': 'no_such:Odd'}\n"
     odd = pack.with_name("odd.py")
-    odd.write_text(source, encoding="utf-8")
+    odd.write_text(ODD, encoding="utf-8")
     registry = load(builtin, [pack, odd])
     assert find_kernels(read_pipeline("names", registry), registry).passes
     with pytest.raises(mg.MicrogptError, match="pass 'odd' of"):
