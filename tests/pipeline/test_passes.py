@@ -198,3 +198,9 @@ def test_a_plan_says_which(pack: Path) -> None:
     assert "shouted.backward" in text
     assert json.loads(said("--json"))["passes"] == ["shout", "call"]
     assert "passes" not in said("--set", "passes=[]")
+
+
+@pytest.mark.parametrize("kind", ["pass", "passes"])
+def test_show_says_what_it_is_and_how_to_have_it(pack: Path, kind: str) -> None:
+    result = CliRunner().invoke(main, ["show", kind, "shout", "--plugin", str(pack)], prog_name="microgpt")
+    assert result.output == f"# shout: relu2, only louder.\n# a pass of {pack}\npasses: [shout]\n"

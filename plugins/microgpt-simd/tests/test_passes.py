@@ -1,0 +1,97 @@
+"""When the pack's passes rewrite a plan, and when they leave it as it is. Their numbers are the kit's business."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from microgpt_core.components import Pass
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.engine.capture import plan_of
+from microgpt_core.engine.plan import Plan
+from microgpt_core.models.gpt import GPT
+from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.backends import find_kernels
+from microgpt_core.plugins.loader import load
+from microgpt_core.text.batch import windows
+from microgpt_core.training.loss import BatchLoss
+from microgpt_simd.backend import Simd
+from microgpt_simd.passes.bfloat16 import BFloat16
+from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.plugin import microgpt_passes
+
+FUSED = "linear_cross_entropy"
+
+
+def plan(*passes: Pass, watch: Sequence[str] = (), of: str = "step", precision: str = "float32", **gpt: Any) -> Plan:
+    """Of a training step, or of the loss's value."""
+    model = GPT(vocab_size=7, block_size=4, n_layer=1, n_head=2, n_embd=4, **gpt)
+    model.set_precision(precision)
+    loss = BatchLoss(model)
+    (inputs,) = loss.window_inputs([windows([1, 2, 3, 4, 5, 6], [0, 1], 4)])
+    return plan_of(getattr(loss, of), *inputs, kernels=Kernels(passes=passes), watch=watch)
+
+
+def ops_of(made: Plan) -> set[str]:
+    return {call.op.name for call in made.calls}
+
+
+def test_every_pass_but_the_precision_comes_by_itself() -> None:
+    assert {f"simd/{name}" for name in microgpt_passes() if name != "bfloat16"} == set(Simd.passes)
+
+
+def test_the_fused_loss_holds_no_logits() -> None:
+    before, after = plan(), plan(FusedLoss())
+    logits = (2, 4, 7)
+    assert [v.shape for v in before.values].count(logits) == 2
+    assert logits not in [v.shape for v in after.values]
+    assert FUSED in ops_of(after)
+    assert "cross_entropy" not in ops_of(after)
+    assert after.region_bytes < before.region_bytes
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"watch": ["lm_head"]}, {"watch": ["grad lm_head"]}, {"of": "value"}, {"precision": "float64"}],
+    ids=["watched", "gradient watched", "evaluation", "float64"],
+)
+def test_what_cant_be_fused_stays_as_it_is(given: dict[str, Any]) -> None:
+    assert plan(FusedLoss(), **given).digest == plan(**given).digest
+
+
+@pytest.mark.parametrize("watch", [["block.*"], ["grad block.*"]])
+def test_watching_something_else_is_no_hindrance(watch: list[str]) -> None:
+    assert FUSED in ops_of(plan(FusedLoss(), watch=watch))
+
+
+def test_a_tied_head_is_fused_as_well() -> None:
+    assert FUSED in ops_of(plan(FusedLoss(), tie_weights=True))
+
+
+def test_every_product_of_a_layer_is_in_bfloat16() -> None:
+    made = plan(BFloat16())
+    assert "linear" not in ops_of(made)
+    assert [c.method for c in made.calls if c.op.name == "linear_bfloat16"].count("backward") == 7
+
+
+def test_that_of_a_fused_loss_too() -> None:
+    (fused,) = (call for call in plan(FusedLoss(), BFloat16()).calls if call.op.name == FUSED)
+    assert fused.attributes["bfloat16"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["fused-loss"]),
+        ({"precision": "bfloat16"}, ["fused-loss", "bfloat16"]),
+        ({"backend": ["reference", "simd"]}, []),
+        ({"kernels": {"linear": "reference"}}, []),
+        ({"kernels": {"cross_entropy": "reference"}}, []),
+        ({"kernels": {"add": "reference"}}, ["fused-loss"]),
+    ],
+)
+def test_which_of_them_a_pipeline_has(given: dict[str, Any], expected: list[str]) -> None:
+    registry = load(builtin)
+    found = find_kernels(read_pipeline("names", registry, {"backend": "simd"} | given), registry)
+    assert [each.name for each in found.passes] == expected
