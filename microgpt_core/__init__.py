@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Kernel as Kernel,
         Op as Op,
         Optimizer as Optimizer,
+        Pass as Pass,
         Peer as Peer,
         Schedule as Schedule,
         Tokenizer as Tokenizer,
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
 # Where each public name comes from.
 PUBLIC = {
     **dict.fromkeys(
-        ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Peer", "Schedule",
-         "Tokenizer", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
+        ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Pass", "Peer",
+         "Schedule", "Tokenizer", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
     ),
     "capture": "engine.capture",
     "plan_of": "engine.capture",

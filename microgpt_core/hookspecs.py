@@ -147,8 +147,8 @@ def microgpt_stages() -> Components | None:
 def microgpt_passes() -> Components | None:
     """What rewrites a plan's calls before kernels are chosen: subclasses of `Pass`, for `passes: [NAME]`.
 
-    `precision: bfloat16` is the pass of that name. `passes: auto` takes those that say of a backend that it is theirs,
-    where it is the first that is asked.
+    `precision: bfloat16` is the pass of that name. `passes: auto` takes those that the first backend names as its
+    `passes`.
 
     Example: `return {"bfloat16": "microgpt_simd.passes:BFloat16"}`.
     """

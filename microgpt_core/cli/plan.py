@@ -83,6 +83,8 @@ def command(
     if as_json or dot or svg:
         return
     print_parameters(found, everything)
+    if found.passes:
+        click.echo(f"\npasses: {', '.join(found.passes)}")
     for title, plan in (("micro: forward and backward", found.micro), ("update", found.update)):
         again = f" ({plan.recomputed_flops:,} of them recomputed)" if plan.recomputed_flops else ""
         click.echo(f"\n{title}: {len(plan.calls)} calls, {plan.flops:,} FLOPs{again}, {plan.bytes:,} bytes moved")

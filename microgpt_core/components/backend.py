@@ -68,6 +68,7 @@ class Backend:
 
     name: ClassVar[str]
     priority: ClassVar[int] = 0  # `backend: auto` takes the highest first
+    passes: ClassVar[tuple[str, ...]] = ()  # `passes: auto` takes these, in this order, where it is the first asked
 
     def unavailable(self) -> str | None:
         """None where this backend can run on this machine, otherwise the reason why it can't."""

@@ -2,6 +2,7 @@
 
     class BFloat16(Pass):                    every product of a linear layer in bfloat16
         name = "bfloat16"
+        tolerance = 0.03
 
         def rewrite(self, trace, kept):
             return replace(trace, calls=[replace(c, op=paired) if c.op is linear else c for c in trace.calls])
@@ -17,11 +18,13 @@ class Pass:
     """Rewrites a trace. Subclass it with `name` and `rewrite`."""
 
     name: ClassVar[str]
-    backend: ClassVar[str | None] = None  # `passes: auto` takes it where this backend is the first that is asked
+    tolerance: ClassVar[float] = 1e-6  # how far it moves a loss, a gradient: at most this share of the largest number
+    fuses: ClassVar[tuple[str, ...]] = ()  # ops whose calls it replaces: `kernels:` for one keeps `auto` from this pass
 
     def rewrite(self, trace: Any, kept: Sequence[Any]) -> Any:
-        """The `engine.value.Trace` with other calls that compute the same. It shares nothing mutable with the old one.
+        """Another `engine.value.Trace`, of calls that compute the same. The one given, with its calls, stays as it was.
 
         `kept` are the values that are read when the plan is done, returned or watched: each has still to be computed.
+        A trace in which there is nothing to rewrite, such as one that this pass has made, is returned as it is.
         """
         raise NotImplementedError

@@ -99,6 +99,7 @@ def prune(calls: Sequence[Call], kept: Iterable[Value]) -> list[Call]:
 def fill(lines: list[Line], inputs: Iterable[Value], kept: Iterable[Value], kernels: Kernels) -> list[Line]:
     """Zero each of the plan's own gradients before it is first added to or read, or have that first call set it."""
     result: list[Line] = []
+    nobody = "nothing in this capture has computed" + "".join(f"; or pass {p.name!r} lost it" for p in kernels.passes)
     written = set(inputs)
     for line in lines:
         arguments, updates = line.call.arguments, line.call.updates
@@ -106,7 +107,7 @@ def fill(lines: list[Line], inputs: Iterable[Value], kept: Iterable[Value], kern
             if value in written or value.external:
                 continue
             if name not in updates and value.gradient_of is None:
-                raise CaptureError(f"{line.call} reads {name}, which nothing in this capture has computed")
+                raise CaptureError(f"{line.call} reads {name}, which {nobody}")
             alone = sum(v is value for v in arguments.values()) == 1
             if name in updates and name in line.choice.sets and alone:
                 line.sets |= {name}
@@ -117,7 +118,7 @@ def fill(lines: list[Line], inputs: Iterable[Value], kept: Iterable[Value], kern
         written.update(line.call.overwrites.values())
         result.append(line)
     if not all(v in written or v.external for v in kept):
-        raise CaptureError("the captured function returned a tensor that nothing in this capture has computed")
+        raise CaptureError(f"the captured function returned a tensor that {nobody}")
     return result
 
 

@@ -81,6 +81,8 @@ def reproduce(
         )
         if again.pipeline.backend == "auto":  # other packs may be here than were there
             again.pipeline.backend = given(recorded, "backends", list, "auto")
+        if again.pipeline.passes == "auto":
+            again.pipeline.passes = given(recorded, "passes", list, "auto")
         keys = stage_keys(again)
         check(again)
         changed = changes(recorded, environment(again))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         check_kernel as check_kernel,
         check_op as check_op,
         check_optimizer as check_optimizer,
+        check_pass as check_pass,
         check_peer as check_peer,
         check_schedule as check_schedule,
         check_tokenizer as check_tokenizer,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 PUBLIC = {
     **dict.fromkeys(
         ("PackReport", "check_analyzer", "check_dataset", "check_kernel", "check_op", "check_optimizer",
-         "check_peer", "check_schedule", "check_tokenizer", "test_pack"), "conformance",
+         "check_pass", "check_peer", "check_schedule", "check_tokenizer", "test_pack"), "conformance",
     ),
     "pack_tests": "suite",
 }  # fmt: skip

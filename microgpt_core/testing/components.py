@@ -16,6 +16,7 @@ from microgpt_core.testing.analyzers import analyzer_checks
 from microgpt_core.testing.datasets import dataset_checks
 from microgpt_core.testing.ops import kernel_checks, op_checks, require_available
 from microgpt_core.testing.optimizers import optimizer_checks
+from microgpt_core.testing.passes import pass_checks
 from microgpt_core.testing.peers import peer_checks
 from microgpt_core.testing.report import Check, NotTested, checks
 from microgpt_core.testing.schedules import schedule_checks
@@ -26,6 +27,7 @@ SIMPLE: Mapping[str, Callable[[Any, str], list[Check]]] = {
     "datasets": dataset_checks,
     "schedules": schedule_checks,
     "analyzers": analyzer_checks,
+    "passes": pass_checks,
     "peers": peer_checks,
 }
 NAMED = ("ops", "backends", "optimizers", "models", *SIMPLE)  # kinds whose classes know their own name

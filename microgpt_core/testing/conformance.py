@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Analyzer, Backend, Dataset, Kernel, Op, Optimizer, Peer, Schedule, Tokenizer
+from microgpt_core.components import Analyzer, Backend, Dataset, Kernel, Op, Optimizer, Pass, Peer, Schedule, Tokenizer
 from microgpt_core.pipeline import builtin
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
@@ -20,6 +20,7 @@ from microgpt_core.testing.datasets import dataset_checks
 from microgpt_core.testing.ops import kernel_checks, op_checks
 from microgpt_core.testing.optimizers import Model, optimizer_checks
 from microgpt_core.testing.packs import find_pack, pack_checks
+from microgpt_core.testing.passes import pass_checks
 from microgpt_core.testing.peers import peer_checks
 from microgpt_core.testing.report import Check, Report
 from microgpt_core.testing.schedules import schedule_checks
@@ -82,6 +83,10 @@ def check_schedule(schedule: Schedule) -> Report:
 
 def check_analyzer(analyzer: Analyzer) -> Report:
     return report(analyzer_checks(analyzer))
+
+
+def check_pass(each: Pass) -> Report:
+    return report(pass_checks(each))
 
 
 def check_peer(peer: Peer) -> Report:

@@ -21,13 +21,9 @@ class Update:
     """
 
     def __init__(
-        self,
-        model: Model,
-        optimizer: Optimizer,
-        grad_clip: float | None = None,
-        kernels: Kernels = REFERENCE,
+        self, model: Model, optimizer: Optimizer, grad_clip: float | None = None, kernels: Kernels = REFERENCE,
         op: Op | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.model, self.optimizer, self.max_norm = model, optimizer, grad_clip or inf
         if op is None and optimizer.update not in ops.OPS:
             raise UnknownNameError("update op", optimizer.update, ops.OPS, "Give a pack's as `update_op`")
@@ -36,10 +32,8 @@ class Update:
         self.state: dict[str, Tensor] = {}  # "<parameter>.m" -> buffer
         for name, like in optimizer.state.items():  # all of one kind side by side, as the parameters are
             for p in self.trained:
-                shape = state_shape(name, like, p.shape)
-                self.state[f"{p.name}.{name}"] = Tensor(
-                    Value(shape, p.value.format, name=f"{p.name}.{name}", persistent=True)
-                )
+                shape, title = state_shape(name, like, p.shape), f"{p.name}.{name}"
+                self.state[title] = Tensor(Value(shape, p.value.format, name=title, persistent=True))
         self.plan = Captured(self.step, kernels)
 
     def allocate(self) -> None:

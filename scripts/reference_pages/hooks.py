@@ -35,6 +35,7 @@ USES = {
     "callbacks": "callbacks=[after-tokens]",
     "formats": "export.format=lines stages=[train,export]",
     "stages": "stages=[train,report]",
+    "passes": "passes=[weights8]",
 }
 YAML = {
     "ops": "`model: {activation: NAME}`, or another field that is a slot",
@@ -44,6 +45,7 @@ YAML = {
     "callbacks": "`callbacks: [NAME]`, or with its fields `callbacks: [{use: NAME, FIELD: VALUE}]`",
     "formats": "`export: {format: NAME}` with the stage `export`, and `microgpt export MODEL --format NAME`",
     "stages": "`stages: [train, NAME]`",
+    "passes": "`passes: [NAME]`, or several in order; a backend's own by themselves",
     "peers": "nothing: a benchmark names it, `--against NAME`",
 }
 # What the components of a kind subclass; models lie above the loader, which can't check them.

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from microgpt_core.cli.main import main
+from microgpt_core.plugins import hints
 
 GOLDEN = Path(__file__).with_name("mistakes.txt")
 CASE = re.compile(r"## (.*)\n((?:.*\n)*?)-----\n((?:.*\n)*?)(?=## |\Z)")
@@ -28,10 +29,11 @@ def said_of(text: str) -> str:
 
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, an empty cache, no packs."""
+    """An empty folder, an empty cache, no packs, and no clone that they could be installed from."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MICROGPT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MICROGPT_PLUGINS", "")
+    monkeypatch.setattr(hints, "__file__", str(tmp_path / "microgpt_core" / "plugins" / "hints.py"))
 
 
 def test_there_are_fifty_and_each_is_one() -> None:
@@ -59,6 +61,7 @@ def write_anew() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MICROGPT_CACHE"] = os.path.join(os.path.realpath(folder), "cache")
         os.chdir(os.path.realpath(folder))
+        hints.__file__ = os.path.join(os.path.realpath(folder), "microgpt_core", "plugins", "hints.py")
         parts = [f"## {title}\n{text}-----\n{said_of(text)}\n" for title, (text, _) in CASES.items()]
         os.chdir(GOLDEN.parent)
     GOLDEN.write_text("".join(parts), encoding="utf-8", newline="\n")

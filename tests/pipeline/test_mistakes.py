@@ -71,7 +71,7 @@ MISTAKES = [
     ("backend: [reference, simd]", 1, 22, "backend[1]: unknown backend 'simd'; known: reference"),
     ("kernels: {atention: reference}", 1, 11, "(did you mean 'attention'?)"),
     ("kernels: {attention: numpy}", 1, 22, "unknown backend 'numpy'"),
-    ("precision: float16", 1, 12, "expected one of float32, float64, found 'float16' (did you mean"),
+    ("precision: float16", 1, 12, "expected one of float32, float64, bfloat16, found 'float16' (did you mean"),
     ("train: {batching: packd}", 1, 19, "(did you mean 'packed'?)"),
     ("tokenizer: char@1", 1, 12, "tokenizer 'char@1': microgpt-core 0.1.0 is installed; write 'char@0'"),
     # wrong types

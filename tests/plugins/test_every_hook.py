@@ -36,6 +36,7 @@ USED_BY_A_RUN = {
     "microgpt_callbacks": "AfterTokens.on_step",
     "microgpt_formats": "Lines.write",
     "microgpt_stages": "report",
+    "microgpt_passes": "Weights8.rewrite",
     "microgpt_peers": "Steps.run",
 }
 SHORT = [

@@ -43,6 +43,7 @@ HINTS = [
         "tokenizers", "pbe", [pack("a", "failed"), pack("b", "disabled"), pack("c")],
         "Packs that aren't used may bring it: a (failed), b (disabled); see: microgpt plugins list",
     ),
+    ("passes", "bfloat16", [], "microgpt-simd brings it: microgpt plugins install microgpt-simd"),
     ("datasets", "bpe", [], ""),
     ("formats", "gguf", [], ""),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from microgpt_core.testing import (
     datasets,
     optimizers,
     packs,
+    passes,
     peers,
     schedules,
     tokenizers,
@@ -41,26 +42,27 @@ def rows() -> dict[str, str]:
 
 def planted() -> set[tuple[str, str]]:
     """(check, bug) of all matrices."""
-    ops, kernels, text, training, peer_bugs, mistakes = map(
+    ops, kernels, text, training, pass_bugs, peer_bugs, mistakes = map(
         matrix,
         (
             "test_matrix_ops",
             "test_matrix_kernels",
             "test_matrix_text",
             "test_matrix_training",
+            "test_matrix_passes",
             "test_matrix_peers",
             "test_matrix_mistakes",
         ),
     )
     tables = (
         ops.BUGS, kernels.BUGS, text.TOKENIZERS, text.DATASETS, training.OPTIMIZERS, training.SCHEDULES,
-        training.ANALYZERS, peer_bugs.PEERS, mistakes.WRONG_OPS, mistakes.WRONG_KERNELS,
+        training.ANALYZERS, pass_bugs.PASSES, peer_bugs.PEERS, mistakes.WRONG_OPS, mistakes.WRONG_KERNELS,
     )  # fmt: skip
     return {(check, bug.__name__) for bug, check, _ in chain(*tables)} | {("says_whether_it_can_run", "Ready")}
 
 
 def test_every_check_is_in_the_table() -> None:
-    kits = (tokenizers, datasets, optimizers, schedules, analyzer_kit, peers, packs, components)
+    kits = (tokenizers, datasets, optimizers, schedules, analyzer_kit, passes, peers, packs, components)
     rules = chain(OP_RULES, KERNEL_RULES, *(kit.RULES for kit in kits))
     others = {
         "agrees_with_reference", "allocates_nothing", "tries_every_input", "says_whether_it_can_run", "can_be_made",

@@ -41,6 +41,7 @@ class Forecast:
     shapes: int  # of batches, each with a plan of its own
     micro: Plan
     update: Plan
+    passes: list[str]  # that have rewritten them
     settings: TrainSettings
     optimizer_bytes: int
     held_out: bool  # whether there is text to find the best weights by
@@ -93,6 +94,7 @@ class Forecast:
             "memory": {**self.memory, "peak": self.peak_bytes, "available": available_memory()},
             "disk": {"checkpoint": self.checkpoint_bytes, "peak": self.disk_bytes},
             "flops_per_step": self.step_flops,
+            "passes": self.passes,
             "micro": self.micro.to_dict() | {"digest": self.micro.digest},
             "update": self.update.to_dict() | {"digest": self.update.digest},
         }
@@ -145,6 +147,7 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
         shapes=min(width, MOST_PLANS) if batching == "documents" else 1,
         micro=plan_of(loss.step, *inputs, kernels=kernels, watch=watch, recompute=loss.segments),
         update=plan_of(update.step, *update.inputs(), kernels=kernels),
+        passes=[each.name for each in kernels.passes],
         settings=settings,
         optimizer_bytes=sum(t.value.nbytes for t in update.state.values()),
         held_out=held_out,

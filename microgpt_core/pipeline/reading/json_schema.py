@@ -25,8 +25,9 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def pipeline_schema(registry: Registry) -> Schema:
     """The schema of a whole file."""
     keys = {field.name: field_schema(field) for field in fields_of(Pipeline) if field.name in TYPES}
-    backend = names(registry, "backends", "auto")
-    keys["backend"] |= {"anyOf": [backend, {"type": "array", "items": names(registry, "backends")}]}
+    for key, kind in (("backend", "backends"), ("passes", "passes")):
+        several = {"type": "array", "items": names(registry, kind)}
+        keys[key] |= {"anyOf": [names(registry, kind, "auto"), several]}
     keys["kernels"] |= {"propertyNames": names(registry, "ops"), "additionalProperties": names(registry, "backends")}
     keys["stages"] |= {"items": names(registry, "stages")}
     about = "a file that this one is laid over, or the name of a packaged pipeline"

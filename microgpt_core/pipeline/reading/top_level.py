@@ -10,6 +10,7 @@ from microgpt_core.pipeline.reading.schema import validate_all
 from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, Pipeline
 from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.pipeline.stage import as_stage
+from microgpt_core.plugins.kinds import kind_named
 from microgpt_core.plugins.loader import add_file
 from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
@@ -50,7 +51,7 @@ def check_plugins(document: Document, registry: Registry, plugins: list[str]) ->
 
 
 def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> None:
-    """Note each name of a backend, an op or a stage that the registry doesn't know."""
+    """Note each name of a backend, a pass, an op or a stage that the registry doesn't know."""
 
     def check(path: Location, kind: str, name: str, key: bool = False) -> None:
         try:
@@ -58,20 +59,16 @@ def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> 
         except ConfigurationError as error:
             document.problem(path, str(error), key)
 
-    backend = top.get("backend", "auto")
-    if isinstance(backend, list):
-        for i, name in enumerate(backend):
-            check(("backend", i), "backends", name)
-    elif backend != "auto" and nearest(backend, ["auto"]):
-        known = ["auto", *registry.names("backends")]
-        document.problem(("backend",), str(UnknownNameError("backend", backend, known)))
-    elif backend != "auto":
-        check(("backend",), "backends", backend)
-    passes = top.get("passes", "auto")
-    for i, name in enumerate(passes if isinstance(passes, list) else []):
-        check(("passes", i), "passes", name)
-    if isinstance(passes, str) and passes != "auto":
-        check(("passes",), "passes", passes)
+    for key, kind in (("backend", "backends"), ("passes", "passes")):
+        found = top.get(key, "auto")
+        if isinstance(found, list):
+            for i, name in enumerate(found):
+                check((key, i), kind, name)
+        elif found != "auto" and nearest(found, ["auto"]):
+            known = ["auto", *registry.names(kind)]
+            document.problem((key,), str(UnknownNameError(kind_named(kind).one, found, known)))
+        elif found != "auto":
+            check((key,), kind, found)
     if top.get("precision") == "bfloat16":
         check(("precision",), "passes", "bfloat16")
     for op, name in top.get("kernels", {}).items():

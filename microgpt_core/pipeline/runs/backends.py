@@ -1,13 +1,16 @@
-"""Which kernels a run uses: the pipeline's `backend:` and `kernels:`, looked up among what is installed."""
+"""Which kernels a run uses: the pipeline's `backend:`, `kernels:` and `passes:`, looked up among what is installed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
-from microgpt_core.components import Backend, Kernel, Op
+from microgpt_core.components import Backend, Kernel, Op, Pass
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline.reading.settings import Pipeline
 from microgpt_core.pipeline.reading.top_level import is_kernel
 from microgpt_core.plugins.registry import Registry
+
+BFLOAT16 = "bfloat16"  # a precision, and the pass that makes it
 
 
 class Installed(Mapping[str, Kernel]):
@@ -37,36 +40,43 @@ def find_kernels(pipeline: Pipeline, registry: Registry) -> Kernels:
     """The backends in the order to ask them. Raises ConfigurationError for one that was named and can't run here."""
     wanted = [pipeline.backend] if isinstance(pipeline.backend, str) else list(pipeline.backend)
     if wanted == ["auto"]:
-        backends = [b for b in made(registry, registry.names("backends")) if b.unavailable() is None]
+        backends = [b for b in made(registry, "backends", registry.names("backends")) if b.unavailable() is None]
         backends.sort(key=lambda b: -b.priority)
     else:
-        backends = able(made(registry, wanted))
+        backends = able(made(registry, "backends", wanted))
     chosen, asked = dict[str, str](), dict[str, str]()
     for op, name in pipeline.kernels.items():
         if is_kernel(name):
             key = registry.find("kernels", name)[1]
             chosen[key], name = name, key.partition("/")[0]
         asked[registry.find("ops", op)[1]] = name
-    forced = dict(zip(asked, able(made(registry, asked.values()))))
+    forced = dict(zip(asked, able(made(registry, "backends", asked.values()))))
     table = Installed(registry, chosen)
-    asked_first = backends[0].name if backends else ""
-    passes = [registry.get("passes", name)() for name in wanted_passes(pipeline, registry, asked_first)]
+    passes = wanted_passes(pipeline, registry, backends[:1], forced)
     return Kernels(backends, table, {op: b.name for op, b in forced.items()}, list(forced.values()), passes)
 
 
-def wanted_passes(pipeline: Pipeline, registry: Registry, backend: str) -> list[str]:
-    """The passes that the pipeline names; else those of the backend that is asked first. Products' precision is last,
-    when what is fused has been."""
-    named = pipeline.passes
-    if named == "auto":
-        named = [n for n in registry.names("passes") if backend and registry.get("passes", n).backend == backend]
-    elif isinstance(named, str):
-        named = [named]
-    return [*named, *(["bfloat16"] if pipeline.precision == "bfloat16" and "bfloat16" not in named else [])]
+def wanted_passes(
+    pipeline: Pipeline, registry: Registry, first: Iterable[Backend], forced: Collection[str]
+) -> list[Pass]:
+    """The passes that the pipeline names, or those of the backend that is asked first.
+
+    Of these, none that would take calls away from an op that the pipeline gives to somebody. The precision of products
+    comes last, when what is fused has been.
+    """
+    if pipeline.passes == "auto":
+        own = made(registry, "passes", (name for backend in first for name in backend.passes))
+        passes = [each for each in own if not any(op in forced for op in each.fuses)]
+    else:
+        named = [pipeline.passes] if isinstance(pipeline.passes, str) else pipeline.passes
+        passes = made(registry, "passes", named)
+    if pipeline.precision == BFLOAT16 and BFLOAT16 not in [each.name for each in passes]:
+        passes += made(registry, "passes", [BFLOAT16])
+    return passes
 
 
-def made(registry: Registry, names: Iterable[str]) -> list[Backend]:
-    return [registry.get("backends", name)() for name in names]
+def made(registry: Registry, kind: str, names: Iterable[str]) -> list[Any]:
+    return [registry.get(kind, name)() for name in names]
 
 
 def able(backends: list[Backend]) -> list[Backend]:

@@ -46,6 +46,7 @@ def environment(run: Run) -> dict[str, Any]:
         "packs": {pack.name: pack.label for pack in packs},
         "dependencies": {name: version_of(name) for name in (*DEPENDENCIES, *required(used_packs(run)))},
         "backends": [backend.name for backend in run.kernels.backends],
+        "passes": [each.name for each in run.kernels.passes],
         "parameters": run.network.n_parameters,
         "tokenizer": {"use": run.tokenizer.name, "vocab_size": run.tokenizer.vocab_size},
         "code": code_digests(used_packs(run)),

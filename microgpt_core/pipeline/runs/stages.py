@@ -73,13 +73,14 @@ def describe(run: Run, trainer: Trainer) -> None:
     (inputs,) = trainer.loss.window_inputs([run.batches.batch(0)])
     plan = trainer.loss.training.replay_for(*inputs).plan
     backends = list(dict.fromkeys(call.backend for call in plan.calls))
-    flops = plan.flops * run.pipeline.train.accumulation
+    flops, precision = plan.flops * run.pipeline.train.accumulation, run.pipeline.precision
+    passes = ", ".join(each.name for each in run.kernels.passes if each.name != precision)
     n_trained = sum(p.value.size for p in run.network.parameters() if p.requires_grad)
     trained = f", {n_trained:,} of them trained" if n_trained < run.network.n_parameters else ""
     run.reporter.headline(
         f"{run.pipeline.name}: {len(documents['train']):,} documents{held_out}; {vocab_size} tokens; "
         f"{run.network.n_parameters:,} parameters{trained}, {in_units(flops, 'FLOP')} a step; {' + '.join(backends)}, "
-        f"{run.network.precision}"
+        f"{precision}{f'; passes: {passes}' if passes else ''}"
     )
     if fallbacks := plan.fallbacks():
         counts = ", ".join(f"{op} ({n})" for op, n in fallbacks.items())

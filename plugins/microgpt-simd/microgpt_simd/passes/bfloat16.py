@@ -15,6 +15,8 @@ class BFloat16(Pass):
     """The products of every linear layer in bfloat16, forward and backward: `precision: bfloat16`."""
 
     name: ClassVar[str] = "bfloat16"
+    tolerance: ClassVar[float] = 3e-2
+    fuses: ClassVar[tuple[str, ...]] = ("linear",)
 
     def rewrite(self, trace: Trace, kept: Sequence[Value]) -> Trace:
         return replace(trace, calls=[in_bfloat16(call) for call in trace.calls])

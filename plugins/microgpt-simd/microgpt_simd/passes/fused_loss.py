@@ -26,7 +26,7 @@ class FusedLoss(Pass):
     """The last linear layer, cross-entropy and their gradients in one call, which never holds all logits."""
 
     name: ClassVar[str] = "fused-loss"
-    backend: ClassVar[str | None] = "simd"
+    fuses: ClassVar[tuple[str, ...]] = ("linear", "cross_entropy")
 
     def rewrite(self, trace: Trace, kept: Sequence[Value]) -> Trace:
         calls: list[Call | None] = list(trace.calls)

@@ -1,0 +1,184 @@
+"""The numbers of passes: what is fused has the bits of its parts, in less memory; bfloat16 stays near float32."""
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import isclose
+from random import Random
+from typing import Any
+
+import pytest
+
+from microgpt_core import ops
+from microgpt_core.components import Pass, flat
+from microgpt_core.engine.backends import Kernels
+from microgpt_core.engine.value import Call, Trace
+from microgpt_core.errors import DataError
+from microgpt_core.models.gpt import GPT
+from microgpt_core.testing.case import make_case
+from microgpt_core.text.batch import Batch, windows
+from microgpt_core.training.loss import BatchLoss
+from microgpt_simd.linear_bfloat16 import LinearBFloat16, round_bits
+from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
+from microgpt_simd.passes.bfloat16 import BFloat16
+from microgpt_simd.passes.fused_loss import FusedLoss
+
+FUSED = "linear_cross_entropy"
+KINDS: dict[str, dict[str, Any]] = {
+    "microgpt": {"activation": "relu2", "norm_embedding": True, "norm_final": False, "bias": False},
+    "gpt2": {"norm": "layernorm", "activation": "gelu_tanh", "bias": True, "tie_weights": True, "norm_bias": True},
+    "llama": {"norm": "rmsnorm", "activation": "swiglu", "position": "rope", "n_kv_head": 2, "norm_weight": True},
+}
+VOCABULARY = 331
+
+
+def build(kind: str) -> GPT:
+    """A model of two blocks with weights that were drawn."""
+    model = GPT(
+        vocab_size=VOCABULARY,
+        block_size=12,
+        n_layer=2,
+        n_head=4,
+        n_embd=24,
+        init_std=0.1,
+        init_output_std=0.1,
+        **KINDS[kind],
+    )
+    model.allocate()
+    model.initialise(Random(1))
+    return model
+
+
+def batches(n: int = 1) -> list[Batch]:
+    stream = array("i", Random(2).choices(range(VOCABULARY), k=100))
+    return [windows(stream, [i, i + 7, i + 20, i + 50, i + 31], 12) for i in range(n)]
+
+
+def gradients(
+    kind: str, kernels: Kernels, window: Sequence[Batch] = (), **options: Any
+) -> tuple[float, dict[str, list[float]], BatchLoss]:
+    """The loss of a window, each parameter's gradient, and what computed them."""
+    model = build(kind)
+    loss = BatchLoss(model, kernels=kernels, **options)
+    value = loss.train(window or batches())
+    return value, {p.name: flat(p.grad.data).tolist() for p in model.parameters() if p.grad is not None}, loss
+
+
+def ops_of(kernels: Kernels, kind: str = "microgpt", **options: Any) -> list[str]:
+    """The ops of a training plan, in order."""
+    plan = gradients(kind, kernels, **options)[2].training.plan
+    return [call.op.name for call in plan.calls]
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fused_loss_has_the_bits_of_its_parts(kind: str, options: dict[str, Any], kernels: Kernels) -> None:
+    fused = replace(kernels, passes=[FusedLoss()])
+    assert FUSED in ops_of(fused, kind)
+    assert FUSED not in ops_of(kernels, kind)
+    assert gradients(kind, fused, **options)[:2] == gradients(kind, kernels, **options)[:2]
+
+
+def test_a_window_of_several_batches_adds_up(kernels: Kernels) -> None:
+    window, fused = batches(3), replace(kernels, passes=[FusedLoss()])
+    assert gradients("gpt2", fused, window)[:2] == gradients("gpt2", kernels, window)[:2]
+
+
+def test_it_holds_less(kernels: Kernels) -> None:
+    """The logits and their gradients are gone from the region; a chunk of them is in the workspace."""
+    regions = [gradients("gpt2", replace(kernels, passes=p))[2].training.plan.region_bytes for p in ([], [FusedLoss()])]
+    assert regions[1] < regions[0]
+
+
+def test_blocks_can_still_be_recomputed(kernels: Kernels) -> None:
+    fused = replace(kernels, passes=[FusedLoss()])
+    assert gradients("llama", fused, recompute=1)[:2] == gradients("llama", fused)[:2]
+
+
+def test_planted_a_fusion_that_forgets_the_scale_is_found(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    from microgpt_simd.passes import fused_loss
+
+    fuse: Callable[..., Call] = fused_loss.fuse
+
+    def forgetful(*calls: Call) -> Call:
+        call = fuse(*calls)
+        return replace(call, arguments={**call.arguments, "scale": None})
+
+    monkeypatch.setattr(fused_loss, "fuse", forgetful)
+    window, fused = batches(3), replace(kernels, passes=[FusedLoss()])
+    assert gradients("gpt2", fused, window)[1] != gradients("gpt2", kernels, window)[1]
+
+
+def test_a_target_outside_the_vocabulary_is_refused(kernels: Kernels) -> None:
+    given = {"x": (4, 8), "weight": (5, 8), "targets": [1, 2, 5, 0]}
+    case = make_case(LinearCrossEntropy(), given, {"label_smoothing": 0.0, "bfloat16": False}, "f")
+    with pytest.raises(DataError, match=r"targets has 5 at index 2 \(allowed: -1 to 4\)"):
+        replace(case, kernels=kernels).forward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bfloat16_is_near_float32(kind: str, level: str, kernels: Kernels) -> None:
+    """Every product of a linear layer is rounded, and none but those: gradients move by a few of bfloat16's 8 bits."""
+    rounded = replace(kernels, passes=[FusedLoss(), BFloat16()])
+    assert "linear" not in ops_of(rounded, kind)
+    assert "linear_bfloat16" in ops_of(rounded, kind)
+    (loss, found, _), (exact, expected, _) = gradients(kind, rounded), gradients(kind, kernels)
+    assert isclose(loss, exact, rel_tol=5e-3)
+    assert loss != exact
+    for name, wanted in expected.items():
+        most = max(1e-6, *map(abs, wanted))  # a shift of all keys moves nothing: its gradient is rounding
+        assert max(abs(a - b) for a, b in zip(found[name], wanted)) < 0.05 * most, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fused_loss_rounds_as_its_parts_do(kind: str, kernels: Kernels) -> None:
+    """In chunks of another length, so not to the bit."""
+    (loss, found, _), (other, expected, _) = (
+        gradients(kind, replace(kernels, passes=passes)) for passes in ([FusedLoss(), BFloat16()], [BFloat16()])
+    )
+    assert isclose(loss, other, rel_tol=1e-6)
+    for name, wanted in expected.items():
+        assert max(abs(a - b) for a, b in zip(found[name], wanted)) <= 1e-2 * max(map(abs, wanted)), name
+
+
+def test_planted_a_pass_that_rounds_nothing_is_found(kernels: Kernels) -> None:
+    class Idle(Pass):
+        name = "idle"
+
+        def rewrite(self, trace: Trace, kept: Any) -> Trace:
+            return trace
+
+    assert "linear" in ops_of(replace(kernels, passes=[Idle()]))
+
+
+@pytest.mark.parametrize(
+    ("bits", "rounded"),
+    [
+        (0x3F800000, 0x3F80),  # 1
+        (0x3F808000, 0x3F80),  # half way, to the even one below
+        (0x3F818000, 0x3F82),  # and above
+        (0x3F808001, 0x3F81),
+        (0x3F807FFF, 0x3F80),
+        (0x7F7FFFFF, 0x7F80),  # the largest float is nearer to infinity
+        (0x7F800000, 0x7F80),
+        (0x7F800001, 0x7FC0),  # a NaN whose bits are all in the lower half stays NaN
+        (0xFFC00000, 0xFFC0),
+        (0x80000000, 0x8000),
+    ],
+)
+def test_rounding_to_bfloat16(bits: int, rounded: int, level: str, kernels: Kernels) -> None:
+    """By the reference, and by a product with the matrix (1)."""
+    assert round_bits(bits) == rounded << 16
+    case = make_case(LinearBFloat16(), {"x": (1, 1), "weight": [[1.0]]}, {}, "f")
+    x, out = case.inputs["x"], None
+    assert x is not None
+    x.cast("B").cast("I")[0] = bits
+    out = replace(case, kernels=kernels).forward().after["out"]
+    assert out is not None
+    found = out.cast("B").cast("I")[0]
+    # Minus 0 plus 0 is 0, and which NaN it is isn't said.
+    assert found == rounded << 16 or (out[0, 0] != out[0, 0] and rounded & 0x7FC0 == 0x7FC0) or rounded == 0x8000
+
+
+def test_the_core_has_none_of_these_ops() -> None:
+    assert not {FUSED, "linear_bfloat16"} & set(ops.OPS)
