@@ -18,7 +18,7 @@ from microgpt_core.components.unary import Unary
 
 __all__ = [
     "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "IGNORED", "Kernel", "LoopPart", "Op",
-    "Optimizer", "Pass", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary", "accumulate",
-    "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer", "philox", "products",
-    "rows", "show_shape", "sqrt", "stretches", "write",
+    "Optimizer", "Pass", "Peer", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary",
+    "accumulate", "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer",
+    "philox", "products", "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip
