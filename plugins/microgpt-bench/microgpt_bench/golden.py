@@ -47,9 +47,9 @@ class Golden:
         return self.rows * int(self.fields["block_size"])
 
     def build(self, precision: str = "float32") -> GPT:
-        """The model with its first weights, the same every time."""
+        """The model with its first weights, the same every time. With bfloat16 products they are float32."""
         model = self.shape()
-        model.allocate(precision)
+        model.allocate("float32" if precision == "bfloat16" else precision)
         rng = random.Random(SEED)
         for parameter in model.parameters():
             draw(parameter, rng)

@@ -58,7 +58,8 @@ def point(plan: Plan, call: PlanCall, ns: float | None, update: bool) -> Point:
     if whole > call.bytes:  # of a table, only the rows of this batch
         fixed = 0
     formats = {v.format for v in used.values()}
-    precision = "bfloat16" if "H" in formats else "float64" if "d" in formats else "float32"
+    paired = call.op.rounds or call.attributes.get("bfloat16")
+    precision = "bfloat16" if paired else "float64" if "d" in formats else "float32"
     scope, touched = call.scope or call.op.name, min(whole, call.bytes)
     who = call.op.name, call.method, scope, call.backend, precision
     return Point(*who, call.flops, call.bytes, touched, fixed, ns, update)

@@ -93,7 +93,7 @@ def of_pipeline(name: str, backend: str, overrides: Sequence[str]) -> Subject:
     pipeline = read_pipeline("names" if preset else pipeline_of(name), registry, changes)
     run = Run(pipeline, registry, Path())
     model = pipeline.build_model(preset.vocab_size if preset else run.tokenizer.vocab_size)
-    model.set_precision(pipeline.precision)
+    model.set_precision(pipeline.stored)
     kernels, settings = find_kernels(pipeline, registry), pipeline.train
     shape = settings.batch_size, model.block_size
     if not preset and run.batching == "packed":

@@ -26,10 +26,10 @@ WHOLE = ("model.use", "model.preset")  # which would be another model altogether
 def choice(golden: Golden, who: Candidate) -> tuple[Golden, Kernels]:
     """The model, batches and kernels that are a candidate's. Raises ConfigurationError for settings that can't be."""
     if not who.overrides:
-        return golden, kernels_of(who.use)
+        return golden, kernels_of(who.use, who.precision)
     check_keys(who.overrides)
     registry, fields = load(builtin), {"use": "gpt", "init_output_std": OUTPUT_STD, **golden.fields}
-    same = [f"backend={who.use}", f"model={json.dumps(fields)}"]
+    same = [f"backend={who.use}", f"precision={who.precision}", f"model={json.dumps(fields)}"]
     same += [f"train.batching={golden.batching}", f"train.batch_size={golden.rows}"]
     try:
         pipeline = read_pipeline("names", registry, [*same, *who.overrides])

@@ -10,10 +10,13 @@ from microgpt_core.pipeline.runs.backends import find_kernels
 from microgpt_core.plugins.loader import load
 
 
-def kernels_of(backend: str) -> Kernels:
-    """What `backend:` in a pipeline would choose. Raises ConfigurationError where it isn't here, or can't run."""
+def kernels_of(backend: str, precision: str = "float32") -> Kernels:
+    """What `backend:` and `precision:` in a pipeline would choose, passes among it.
+
+    Raises ConfigurationError where the backend isn't here, or can't run.
+    """
     registry = load(builtin)
-    return find_kernels(read_pipeline("names", registry, {"backend": backend}), registry)
+    return find_kernels(read_pipeline("names", registry, {"backend": backend, "precision": precision}), registry)
 
 
 def usable_backends() -> Sequence[Backend]:
