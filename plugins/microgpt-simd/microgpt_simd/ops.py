@@ -144,3 +144,6 @@ class Tanh(LevelKernel):
 
 class Zero(LevelKernel):
     op = ops.zero
+
+
+KERNELS: dict[str, type[LevelKernel]] = {kernel.op.name: kernel for kernel in LevelKernel.__subclasses__()}

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -21,7 +20,7 @@ from microgpt_core.testing.case import make_case
 from microgpt_core.testing.cases import TABLE
 from microgpt_core.testing.red_zones import Guarded, guard
 from microgpt_simd import boundary, kernel
-from microgpt_simd.kernel import LevelKernel
+from microgpt_simd.ops import KERNELS
 
 REFUSALS = (ShapeError, DataError, TypeError, ValueError)
 LARGEST = 100  # numbers in a good call: small ones are refused as large ones are
@@ -62,7 +61,7 @@ class BadCall:
     def refused(self) -> bool:
         """Bind it and run it: whether either was refused. Any other exception goes up."""
         try:
-            made: LevelKernel = getattr(import_module("microgpt_simd.ops"), type(self.op).__name__)()
+            made = KERNELS[self.op.name]()
             made.prepare(self.method, self.views, self.attributes, self.workspace)()
         except REFUSALS:
             return True
@@ -76,9 +75,9 @@ class BadCall:
 def good_calls() -> list[Callable[[], BadCall]]:
     """Makers of calls with nothing wrong yet: every kernel's methods on the kit's smaller examples."""
     found = []
-    for name, examples in TABLE.items():
-        op = ops.OPS[name]
-        for example in examples:
+    for name, made in KERNELS.items():
+        op = made.op
+        for example in TABLE.get(name) or op.examples:  # type: ignore[attr-defined]
             given = {n: v for n, v in example.items() if n in op.signature.inputs}
             case = make_case(op, given, {n: v for n, v in example.items() if n not in given}, "f")
             if case.nbytes <= 4 * LARGEST:
@@ -237,7 +236,7 @@ def check(wrong: Break, calls: int, seed: int = 0) -> Counter[str]:
 
 
 def test_good_calls_are_good() -> None:
-    assert {make().op.name for make in good_calls()} == set(ops.OPS)
+    assert {make().op.name for make in good_calls()} == set(KERNELS)
     for make in good_calls():
         call = make()
         assert not call.refused()

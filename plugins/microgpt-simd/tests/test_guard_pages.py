@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from microgpt_core import ops
 from microgpt_core.components import Buffer
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.testing import case as cases
 from microgpt_core.testing.case import Given, make_case
 from microgpt_core.testing.red_zones import Guarded
+from microgpt_simd.ops import KERNELS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to protect a page")
 PAGE = mmap.PAGESIZE
 PLACES = ("end", "begin", "unaligned")
 UNARY = ("relu", "relu2", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh", "softmax", "sum", "mean", "ones_like")
-EVERY_OP = set(ops.OPS) - {"clip_factor"}  # which is of one number each
+EVERY_OP = set(KERNELS) - {"clip_factor"}  # which is of one number each
 
 
 def between_pages(buffer: Buffer, place: str) -> Buffer:
@@ -78,6 +78,9 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
     yield "embedding", {"ids": ((2 * many, 3), range(4)), "weight": (4, n)}, {}
     yield "embedding", {"ids": ((many * n,), range(4)), "weight": (4, 3)}, {}
     yield "cross_entropy", {"logits": (2 * many, n), "targets": ((2 * many,), range(n))}, {}
+    fused = {"x": (2 * many, 5), "weight": (n, 5), "targets": ((2 * many,), range(n)), "weight_gradient": (n, 5)}
+    yield "linear_cross_entropy", dict(fused), {}
+    yield "linear_cross_entropy", dict(fused), {"bfloat16": True}
     yield "dropout", {"x": (2 * many, n), "noise": [1, 2, 3]}, {"p": 0.5}
     yield "rope", {"x": (many, 2, 4 * n), "positions": ((many, 2), range(9))}, {"n_head": 2}
     yield "rope", {"x": (many, n, 4), "positions": ((many, n), range(9))}, {"n_head": 1}
@@ -95,7 +98,8 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
 
 
 def products(rows: int, inner: int, columns: int) -> Iterator[tuple[str, dict[str, Given], dict[str, Any]]]:
-    yield "linear", {"x": (rows, inner), "weight": (columns, inner), "bias": (columns,)}, {}
+    for op in ("linear", "linear_bfloat16"):
+        yield op, {"x": (rows, inner), "weight": (columns, inner), "bias": (columns,)}, {}
     yield "matmul", {"a": (rows, inner), "b": (inner, columns)}, {}
 
 
@@ -103,7 +107,7 @@ def run_all(given: Iterator[tuple[str, dict[str, Given], dict[str, Any]]], kerne
     """Run ops forward and backward; their names."""
     tried = set()
     for name, inputs, attributes in given:
-        made = make_case(ops.OPS[name], inputs, attributes, "f", 1)
+        made = make_case(KERNELS[name].op, inputs, attributes, "f", 1)
         case = cases.Case(made.op, made.inputs, made.attributes, kernels)
         for method in case.methods:
             case.bind(method).run()
@@ -131,7 +135,7 @@ def test_no_kernel_leaves_its_buffers_at_any_size(n: int, place: str, level: str
 
 
 # Over the stretches of k, the columns and the rows that are packed at a time, forward and backward; and with few rows.
-LARGE = [(97, 257, 530), (300, 531, 261), (5, 700, 1030)]
+LARGE = [(97, 513, 530), (600, 531, 261), (5, 1030, 1030)]
 
 
 @pytest.mark.parametrize("place", PLACES, indirect=True)
@@ -141,7 +145,7 @@ def test_no_packed_product_leaves_its_buffers(
 ) -> None:
     threads(n_threads)
     for sizes in LARGE:
-        assert run_all(products(*sizes), kernels) == {"linear", "matmul"}
+        assert run_all(products(*sizes), kernels) == {"linear", "linear_bfloat16", "matmul"}
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from microgpt_core import ops
 from microgpt_core.components import flat
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.testing.case import Case, Given, make_case
 from microgpt_simd.kernel import NativeKernel
+from microgpt_simd.ops import KERNELS
 
 LONG, ROWS, VOCABULARY = 100_000, 25_000, 50_257
 EQUAL = [0.1] * LONG  # what is lost is lost in the same direction every time
@@ -43,7 +43,7 @@ SUMS: dict[str, tuple[str, dict[str, Given]]] = {
 def exact(name: str) -> tuple[Case, dict[str, list[float]]]:
     """The case, and what forward and backward make of it in double precision."""
     op, given = SUMS[name]
-    made = make_case(ops.OPS[op], given, {}, "f", 1)
+    made = make_case(KERNELS[op].op, given, {}, "f", 1)
     case = Case(made.op, made.inputs, made.attributes, unsigned=True)
     return case, results(case.exact())
 

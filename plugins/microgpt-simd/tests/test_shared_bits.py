@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from microgpt_core import ops
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.testing.case import Case, Given, make_case
 from microgpt_simd.kernel import NativeKernel
+from microgpt_simd.ops import KERNELS
 
 ROWS, WIDTH = 701, 101  # odd, and more numbers than one worker gets
 STATE: dict[str, Given] = {"w": (70_001,), "grad": (70_001,), "factor": (1,), "lr": (1,), "step": [3.0], "m": (70_001,)}
@@ -24,6 +24,11 @@ SHARED: dict[str, tuple[dict[str, Given], dict[str, Any]]] = {
     "rmsnorm": ({"x": (ROWS, WIDTH), "weight": (WIDTH,)}, {}),
     "layernorm": ({"x": (ROWS, WIDTH), "weight": (WIDTH,), "bias": (WIDTH,)}, {}),
     "linear": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {}),
+    "linear_bfloat16": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {}),
+    "linear_cross_entropy": (
+        {"x": (ROWS, 60), "weight": (WIDTH, 60), "targets": ((ROWS,), range(WIDTH)), "weight_gradient": (WIDTH, 60)},
+        {"bfloat16": True},
+    ),
     "matmul": ({"a": (130, 300), "b": (300, 75)}, {}),
     "embedding": ({"ids": ((2100,), range(40)), "weight": (40, WIDTH)}, {}),
     "cross_entropy": ({"logits": (ROWS, WIDTH), "targets": ((ROWS,), range(WIDTH))}, {"label_smoothing": 0.1}),
@@ -58,13 +63,13 @@ def differing(case: Case, threads: Callable[[int], None]) -> list[int]:
 
 
 def test_every_op_is_tried() -> None:
-    assert set(SHARED) | ALONE == set(ops.OPS)
+    assert set(SHARED) | ALONE == set(KERNELS)
 
 
 @pytest.mark.parametrize("op", SHARED)
 def test_any_number_of_threads_gives_the_same_bits(op: str, kernels: Kernels, threads: Callable[[int], None]) -> None:
     given, attributes = SHARED[op]
-    made = make_case(ops.OPS[op], given, attributes, "f", 1)
+    made = make_case(KERNELS[op].op, given, attributes, "f", 1)
     assert differing(Case(made.op, made.inputs, made.attributes, kernels), threads) == []
 
 
@@ -88,5 +93,5 @@ def test_planted_a_sum_that_is_shared_is_found(
         return run
 
     monkeypatch.setattr(type(kernels.table["simd/global_norm"]), "prepare", prepare)
-    made = make_case(ops.OPS["global_norm"], SHARED["global_norm"][0], {}, "f", 1)
+    made = make_case(KERNELS["global_norm"].op, SHARED["global_norm"][0], {}, "f", 1)
     assert differing(Case(made.op, made.inputs, made.attributes, kernels), threads)
