@@ -47,7 +47,7 @@ SIZES = [(384, 384, 1536), (768, 3072, 768)]  # m, k, n of products in the golde
 MULTIPLES = (12, 1, 192)  # of which m, k and n are, so that tiles of every level come out even
 ROWS = 4  # of A that pure Python is given: all of them would take minutes
 TOLERANCE = 1e-6  # relative to the sum of |a||b|
-LEAST = 0.05  # seconds that a timing takes
+LEAST = 0.02  # seconds that a timing takes
 
 
 class Product:
