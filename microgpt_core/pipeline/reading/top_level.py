@@ -52,33 +52,38 @@ def check_plugins(document: Document, registry: Registry, plugins: list[str]) ->
 
 def check_names(document: Document, registry: Registry, top: dict[str, Any]) -> None:
     """Note each name of a backend, a pass, an op or a stage that the registry doesn't know."""
-
-    def check(path: Location, kind: str, name: str, key: bool = False) -> None:
-        try:
-            registry.find(kind, name)
-        except ConfigurationError as error:
-            document.problem(path, str(error), key)
-
-    for key, kind in (("backend", "backends"), ("passes", "passes")):
-        found = top.get(key, "auto")
-        if isinstance(found, list):
-            for i, name in enumerate(found):
-                check((key, i), kind, name)
-        elif found != "auto" and nearest(found, ["auto"]):
-            known = ["auto", *registry.names(kind)]
-            document.problem((key,), str(UnknownNameError(kind_named(kind).one, found, known)))
-        elif found != "auto":
-            check((key,), kind, found)
+    check_chosen(document, registry, "backend", "backends", top.get("backend", "auto"))
+    check_chosen(document, registry, "passes", "passes", top.get("passes", "auto"))
     if top.get("precision") == "bfloat16":
-        check(("precision",), "passes", "bfloat16")
+        check_name(document, registry, ("precision",), "passes", "bfloat16")
     for op, name in top.get("kernels", {}).items():
-        check(("kernels", op), "ops", op, key=True)
-        check(("kernels", op), "kernels" if is_kernel(name) else "backends", name)
+        check_name(document, registry, ("kernels", op), "ops", op, key=True)
+        check_name(document, registry, ("kernels", op), "kernels" if is_kernel(name) else "backends", name)
         if is_kernel(name) and short(name) != short(op):
             document.problem(("kernels", op), f"{name!r} is a kernel of the op {short(name)!r}")
     if top.get("stages") == []:
         document.problem(("stages",), "expected at least one stage, such as train")
     check_stages(document, registry, top.get("stages", []))
+
+
+def check_chosen(document: Document, registry: Registry, key: str, kind: str, chosen: str | list[str]) -> None:
+    """Note what is unknown in `auto`, a name, or a list of names."""
+    if isinstance(chosen, list):
+        for i, name in enumerate(chosen):
+            check_name(document, registry, (key, i), kind, name)
+    elif chosen != "auto" and nearest(chosen, ["auto"]):
+        known = ["auto", *registry.names(kind)]
+        document.problem((key,), str(UnknownNameError(kind_named(kind).one, chosen, known)))
+    elif chosen != "auto":
+        check_name(document, registry, (key,), kind, chosen)
+
+
+def check_name(document: Document, registry: Registry, path: Location, kind: str, name: str, key: bool = False) -> None:
+    """Note a name that the registry doesn't know; `key`: the place is the key's, not the value's."""
+    try:
+        registry.find(kind, name)
+    except ConfigurationError as error:
+        document.problem(path, str(error), key)
 
 
 def check_stages(document: Document, registry: Registry, names: list[str]) -> None:
