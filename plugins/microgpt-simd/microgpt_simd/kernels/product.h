@@ -248,20 +248,19 @@ INLINE void product_alone(
                     some = pair_a(scratch, some, m_here, k_here);
                 else if (packs_a)
                     pack_rows(scratch, some, m_here, k_here, most);
-                for (int64_t j = 0; j < panels; j++) {
-                    const int64_t v0 = piece(n_vectors, panels, j), nv = piece(n_vectors, panels, j + 1) - v0;
-                    const int64_t first = v0 * LANES, end = first + nv * LANES;
-                    t.last = end > n_here ? (int)(LANES - (end - n_here)) : LANES;
-                    t.b = packs_b ? packed_b + first * t.k : b.at + k0 * b.row + n0 + first;
-                    t.b_row = packs_b ? nv * LANES : b.row;
-                    t.bias = bias && k0 + k_here == k ? bias + n0 + first : 0;
-                    const run *const by_rows = tiles[paired ? PAIRED : t.last < LANES ? RAGGED : WHOLE][nv];
-                    for (int64_t i = 0; i < count; i++) {
-                        const int64_t row = piece(m_here, count, i), mr = piece(m_here, count, i + 1) - row;
-                        t.a = packs_a && !paired ? (matrix){scratch + row * k_here, 1, mr}
-                                                 : (matrix){some.at + row * some.row, some.row, some.column};
+                for (int64_t i = 0; i < count; i++) {
+                    const int64_t row = piece(m_here, count, i), mr = piece(m_here, count, i + 1) - row;
+                    t.a = packs_a && !paired ? (matrix){scratch + row * k_here, 1, mr}
+                                             : (matrix){some.at + row * some.row, some.row, some.column};
+                    for (int64_t j = 0; j < panels; j++) {
+                        const int64_t v0 = piece(n_vectors, panels, j), nv = piece(n_vectors, panels, j + 1) - v0;
+                        const int64_t first = v0 * LANES, end = first + nv * LANES;
+                        t.last = end > n_here ? (int)(LANES - (end - n_here)) : LANES;
+                        t.b = packs_b ? packed_b + first * t.k : b.at + k0 * b.row + n0 + first;
+                        t.b_row = packs_b ? nv * LANES : b.row;
+                        t.bias = bias && k0 + k_here == k ? bias + n0 + first : 0;
                         t.c = c + (m0 + row) * c_row + n0 + first;
-                        by_rows[mr](&t);
+                        tiles[paired ? PAIRED : t.last < LANES ? RAGGED : WHOLE][nv][mr](&t);
                     }
                 }
             }
