@@ -174,32 +174,46 @@ INLINE float largest_lane(vf x)
     return x[0];
 }
 
-/* Turn a matrix of LANES x LANES, a vector a row, so that rows become columns: at each stage s = 1, 2, 4, ... what lies
-   s above the diagonal of each square of 2 s changes places with what lies s below it. */
-#define UPPER(i, s) ((i) & (s) ? LANES + ((i) ^ (s)) : (i))
-#define LOWER(i, s) ((i) & (s) ? LANES + (i) : ((i) | (s)))
-#define TURN(s)                                                                     \
-    for (int i = 0; i < LANES; i++)                                                 \
-        if (!(i & (s))) {                                                           \
-            vf a = x[i], b = x[i | (s)];                                            \
-            x[i] = __builtin_shufflevector(a, b, EACH_LANE(UPPER, s));              \
-            x[i | (s)] = __builtin_shufflevector(a, b, EACH_LANE(LOWER, s));        \
-        }
+/* Turn a matrix of LANES x LANES, a vector a row, so that rows become columns. Each step takes neighbouring numbers, pairs
+   or fours of two vectors, the lower or the upper ones of each four (or the even or the odd fours): what processors have
+   one instruction for. After the first two, vector 4 g + c has column c of each four columns, of rows 4 g to 4 g + 3. */
+#define OTHER(i) ((i) ? LANES : 0)
+#define LOW_NUMBERS(i, s) ((i) & ~3) + (((i) & 3) >> 1) + OTHER((i) & 1)
+#define HIGH_NUMBERS(i, s) LOW_NUMBERS(i, s) + 2
+#define LOW_PAIRS(i, s) ((i) & ~3) + ((i) & 1) + OTHER((i) & 2)
+#define HIGH_PAIRS(i, s) LOW_PAIRS(i, s) + 2
+#define EVEN_FOURS(i, s) 8 * (((i) >> 2) % (LANES / 8)) + ((i) & 3) + OTHER(2 * (i) >= LANES)
+#define ODD_FOURS(i, s) EVEN_FOURS(i, s) + 4
+#define MIX(a, b, which) __builtin_shufflevector(a, b, EACH_LANE(which, 0))
 
 INLINE void turn(vf x[LANES])
 {
-#pragma GCC unroll 16
-    TURN(1)
-#pragma GCC unroll 16
-    TURN(2)
-#if LANES > 4
-#pragma GCC unroll 16
-    TURN(4)
+    vf y[LANES];
+#pragma GCC unroll 4
+    for (int i = 0; i < LANES; i += 4) {
+        const vf a = MIX(x[i], x[i + 1], LOW_NUMBERS), b = MIX(x[i + 2], x[i + 3], LOW_NUMBERS);
+        const vf c = MIX(x[i], x[i + 1], HIGH_NUMBERS), d = MIX(x[i + 2], x[i + 3], HIGH_NUMBERS);
+        y[i] = MIX(a, b, LOW_PAIRS);
+        y[i + 1] = MIX(a, b, HIGH_PAIRS);
+        y[i + 2] = MIX(c, d, LOW_PAIRS);
+        y[i + 3] = MIX(c, d, HIGH_PAIRS);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+#if LANES == 16
+        const vf a = MIX(y[i], y[i + 4], EVEN_FOURS), b = MIX(y[i + 8], y[i + 12], EVEN_FOURS);
+        const vf c = MIX(y[i], y[i + 4], ODD_FOURS), d = MIX(y[i + 8], y[i + 12], ODD_FOURS);
+        x[i] = MIX(a, b, EVEN_FOURS);
+        x[i + 8] = MIX(a, b, ODD_FOURS);
+        x[i + 4] = MIX(c, d, EVEN_FOURS);
+        x[i + 12] = MIX(c, d, ODD_FOURS);
+#elif LANES == 8
+        x[i] = MIX(y[i], y[i + 4], EVEN_FOURS);
+        x[i + 4] = MIX(y[i], y[i + 4], ODD_FOURS);
+#else
+        x[i] = y[i];
 #endif
-#if LANES > 8
-#pragma GCC unroll 16
-    TURN(8)
-#endif
+    }
 }
 
 /* The same of a part of a matrix: `rows` rows of `columns` numbers (both at most LANES), zeros beyond. */
