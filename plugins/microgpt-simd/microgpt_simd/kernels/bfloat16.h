@@ -65,6 +65,15 @@ INLINE vf load_pairs(const float *p, int64_t n)
     return n > LANES ? pair_neighbours(load(p), load_n(p + LANES, n - LANES)) : pair_neighbours(load_n(p, n), (vf){0});
 }
 
+/* As turn_part, of pairs: the next 2 LANES numbers, or fewer, of LANES rows, or fewer. */
+INLINE void turn_pairs(vf x[LANES], const float *from, int64_t stride, int64_t rows, int64_t numbers)
+{
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < LANES; i++)
+        x[i] = i < rows ? load_pairs(from + i * stride, numbers) : (vf){0};
+    turn(x);
+}
+
 /* Rows 2 p and 2 p + 1 as the pairs to[p * width], of their next n numbers, LANES at most; the last of an odd number of
    rows is paired with zeros. */
 INLINE void pair_two_rows(float *to, int64_t width, const float *from, int64_t stride, int64_t rows, int64_t n)

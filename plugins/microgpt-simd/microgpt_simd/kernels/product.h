@@ -199,10 +199,7 @@ static void pair_columns(float *to, matrix b, int64_t k, int64_t n)
         }
         for (int64_t p = 0; p < k; p += 2 * LANES) { /* b.row is 1 */
             vf x[LANES];
-#pragma GCC unroll 16
-            for (int64_t i = 0; i < LANES; i++)
-                x[i] = j + i < n ? load_pairs(b.at + (j + i) * b.column + p, k - p) : (vf){0};
-            turn(x);
+            turn_pairs(x, b.at + j * b.column + p, b.column, n - j, k - p);
 #pragma GCC unroll 16
             for (int64_t i = 0; i < LANES; i++)
                 if (p + 2 * i < k)
@@ -268,6 +265,51 @@ INLINE void product_alone(
     }
 }
 
+/* A few rows times a matrix on its side, such as one token's numbers times a weight: packing would cost more than
+   multiplying, so LANES x LANES numbers at a time are turned in registers and used there. The sums are those of a tile. */
+enum { FEW = 4 };
+
+INLINE void product_few(
+    float *c, int64_t c_row, const int m, int64_t n, int64_t k, matrix a, matrix b, int add, const float *bias,
+    const int paired)
+{
+    const int64_t unit = paired ? 2 : 1, stretch = unit * STRETCH;
+    for (int64_t j = 0; j < n; j += LANES) {
+        const int64_t some = n - j < LANES ? n - j : LANES;
+        for (int64_t k0 = 0; k0 < k; k0 += stretch) {
+            const int64_t end = k - k0 < stretch ? k : k0 + stretch;
+            vf sum[FEW];
+#pragma GCC unroll 4
+            for (int i = 0; i < m; i++)
+                sum[i] = (vf){0};
+            for (int64_t p = k0; p < end; p += unit * LANES) {
+                const int64_t here = pieces(end - p < unit * LANES ? end - p : unit * LANES, unit);
+                vf x[LANES];
+                float left[FEW][LANES];
+                if (paired)
+                    turn_pairs(x, b.at + j * b.column + p, b.column, some, end - p);
+                else
+                    turn_part(x, b.at + j * b.column + p, b.column, some, here);
+#pragma GCC unroll 4
+                for (int i = 0; i < m; i++)
+                    store(left[i], paired ? load_pairs(a.at + i * a.row + p, end - p) : load_n(a.at + i * a.row + p, here));
+#pragma GCC unroll 16
+                for (int q = 0; q < LANES; q++)
+                    if (q < here)
+#pragma GCC unroll 4
+                        for (int i = 0; i < m; i++)
+                            sum[i] = paired ? dot_pairs(splat(left[i][q]), x[q], sum[i]) : fma_(splat(left[i][q]), x[q], sum[i]);
+            }
+#pragma GCC unroll 4
+            for (int i = 0; i < m; i++) {
+                float *to = c + i * c_row + j;
+                vf total = add || k0 ? sum[i] + load_n(to, some) : sum[i];
+                store_n(to, bias && end == k ? total + load_n(bias + j, some) : total, some);
+            }
+        }
+    }
+}
+
 /* Floats of scratch that a product needs, for each worker. */
 enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
 
@@ -284,10 +326,20 @@ typedef struct {
 static void product_part(const product *p, int64_t m, int64_t n, float *c, matrix a, matrix b, const float *bias, int worker)
 {
     float *scratch = p->scratch + worker * PRODUCT_SCRATCH;
-    if (p->paired)
+    const int few = b.column != 1 && a.column == 1 && m <= FEW ? (int)m : 0;
+#define FEW_ROWS(m, paired)                                                            \
+    case 2 * m + paired:                                                               \
+        product_few(c, p->c_row, m, n, p->k, a, b, p->add, bias, paired);              \
+        break;
+    switch (2 * few + (p->paired != 0)) {
+        FEW_ROWS(1, 0) FEW_ROWS(2, 0) FEW_ROWS(3, 0) FEW_ROWS(4, 0)
+        FEW_ROWS(1, 1) FEW_ROWS(2, 1) FEW_ROWS(3, 1) FEW_ROWS(4, 1)
+    case 1:
         product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 1);
-    else
+        break;
+    default:
         product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 0);
+    }
 }
 
 static void product_rows(void *job, int64_t first, int64_t last, int worker)
