@@ -165,6 +165,7 @@ cdef class Call:
 cdef bint goes_on(const mg_call *a, const mg_call *b) noexcept nogil:
     """Whether b does with the next numbers in memory what a does with the ones before."""
     cdef int i
+    cdef int64_t at
     cdef const mg_array *of_a
     cdef const mg_array *of_b
     cdef int64_t size = a.array[0].size, step = <char *>b.array[0].data - <char *>a.array[0].data
@@ -178,6 +179,9 @@ cdef bint goes_on(const mg_call *a, const mg_call *b) noexcept nogil:
         if of_a.size == size:
             if of_b.size != b.array[0].size or <char *>of_b.data - <char *>of_a.data != step:
                 return False
+            for at in range(size, step // <int64_t>sizeof(float)):
+                if (<const float *>of_a.data)[at] != 0:  # what lies between is somebody's
+                    return False
         elif of_a.data != of_b.data or of_a.size != of_b.size:  # what all of them read, such as the learning rate
             return False
     return True
