@@ -105,7 +105,7 @@ def test_state_is_named_after_its_parameter(tiny) -> None:
     update.allocate()
     names = list(update.buffers())
     assert names[0] == "wte.weight.m"
-    assert names[len(names) // 2] == "wte.weight.v"  # all of one kind side by side, so that a backend may sweep over them
+    assert names[len(names) // 2] == "wte.weight.v"  # all of one kind, then all of the other
     assert update.buffers()["wpe.weight.v"].shape == (6, 8)
     assert Update(tiny().model(), SGD()).state == {}
 
