@@ -22,7 +22,7 @@ WIDER = {
 WIDER["avx512bf16"] = [*WIDER["avx512"], "-mavx512bf16"]
 WINDOWS = sys.platform == "win32"
 SOURCES = "microgpt_simd"
-KERNELS = [str(file) for pattern in ("kernels/*.[ch]", "include/*.h") for file in Path(SOURCES).glob(pattern)]
+KERNELS = [str(file) for pattern in ("kernels/*.[ch]", "include/*.h", "*.pxi") for file in Path(SOURCES).glob(pattern)]
 NO_COMPILER = (
     "It needs GCC 12 or later, or Clang, and Python's headers: on Debian `apt install gcc python3-dev`, on macOS "
     '`xcode-select --install`, on Windows Visual Studio\'s build tools with its component "C++ Clang tools". microgpt '
