@@ -294,12 +294,12 @@ INLINE void spread(float *d_rows, int64_t stride, const float *weights, int64_t 
         const int64_t nv = vectors - v0 < MOST_VECTORS ? vectors - v0 : MOST_VECTORS, end = (v0 + nv) * LANES;
         tile t = {.k = m, .b = rows + v0 * LANES, .b_row = row, .c_row = stride, .add = 1,
                   .last = end > width ? (int)(LANES - (end - width)) : LANES};
-        const int64_t count = pieces(n, most_rows[nv]);
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t first = piece(n, count, i);
+        const cut strips = cut_up(n, most_rows[nv]);
+        for (int64_t i = 0; i < strips.count; i++) {
+            const int64_t first = piece(strips, i);
             t.a = (matrix){weights + first * LANES, LANES, 1};
             t.c = d_rows + first * stride + v0 * LANES;
-            tiles[t.last < LANES][nv][piece(n, count, i + 1) - first](&t);
+            tiles[t.last < LANES][nv][piece(strips, i + 1) - first](&t);
         }
     }
 }

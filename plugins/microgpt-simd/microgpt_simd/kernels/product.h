@@ -125,29 +125,29 @@ static const run tiles[3][4][13] = {
 };
 #endif
 
-/* Cut n things into pieces of at most `most`, as equal as can be: where piece i begins. */
-INLINE int64_t pieces(int64_t n, int64_t most) { return (n + most - 1) / most; }
-INLINE int64_t piece(int64_t n, int64_t count, int64_t i) { return i * (n / count) + (i < n % count ? i : n % count); }
+/* n things cut into pieces of at most `most`, as equal as can be, and where piece i begins. */
+typedef struct {
+    int64_t count, size, more; /* the first `more` pieces have one thing more */
+} cut;
 
-/* Copy rows of A beside one another, a tile's rows together: number (i, p) to to[p * mr + i]. */
-static void pack_rows(float *to, matrix a, int64_t m, int64_t k, int64_t most)
+INLINE int64_t pieces(int64_t n, int64_t most) { return (n + most - 1) / most; }
+INLINE cut cut_up(int64_t n, int64_t most)
 {
-    int64_t count = pieces(m, most);
-    for (int64_t t = 0; t < count; t++) {
-        int64_t first = piece(m, count, t), mr = piece(m, count, t + 1) - first;
-        const float *from = a.at + first * a.row;
-        if (a.row == 1) {
-            for (int64_t p = 0; p < k; p++, to += mr, from += a.column)
-                for (int64_t i = 0; i < mr; i += LANES) {
-                    const int64_t some = mr - i < LANES ? mr - i : LANES;
-                    store_n(to + i, load_n(from + i, some), some);
-                }
-        } else {
-            for (int64_t p = 0; p < k; p++, to += mr, from += a.column)
-                for (int64_t i = 0; i < mr; i++)
-                    to[i] = from[i * a.row];
-        }
-    }
+    if (n <= most) /* without a division, which takes as long as a whole tile of a small product */
+        return (cut){1, n, 0};
+    const int64_t count = pieces(n, most);
+    return (cut){count, n / count, n % count};
+}
+INLINE int64_t piece(cut c, int64_t i) { return i * c.size + (i < c.more ? i : c.more); }
+
+/* Copy rows of A that lie on their side closer together: where they then lie. */
+static matrix pack_rows(float *to, matrix a, int64_t m, int64_t k)
+{
+    const int64_t width = pieces(m, LANES) * LANES;
+    for (int64_t p = 0; p < k; p++)
+        for (int64_t i = 0; i < m; i += LANES)
+            store(to + p * width + i, load_n(a.at + p * a.column + i, m - i < LANES ? m - i : LANES));
+    return (matrix){to, 1, width};
 }
 
 /* Copy n columns of B beside one another, with zeros up to a whole vector: row p to to + p * width. */
@@ -208,55 +208,71 @@ static void pair_columns(float *to, matrix b, int64_t k, int64_t n)
     }
 }
 
-/* C = A B or C += A B, plus the bias, by one worker. Of A one axis and of B one axis has its numbers side by side. */
-INLINE void product_alone(
-    float *c, int64_t c_row, int64_t m, int64_t n, int64_t k, matrix a, matrix b, int add, const float *bias,
-    float *scratch, const int paired)
+/* C = A B or C += A B, plus the bias. Of A one axis and of B one axis has its numbers side by side. */
+typedef struct {
+    float *c;
+    int64_t c_row, m, n, k;
+    matrix a, b;
+    int add;
+    const float *bias;
+    int paired; /* whether A and B are rounded to bfloat16 */
+    float *scratch;
+} product;
+
+/* Floats of scratch that a worker needs: packed rows, then packed columns. */
+enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
+
+/* The panels of B that are read together: packed side by side, or where B lies. */
+INLINE void pack_panels(float *to, const product *p, cut panels, int64_t k0, int64_t k, int64_t n0, int64_t n, const int paired)
 {
-    const int64_t stretch = paired ? 2 * STRETCH : STRETCH;
+    for (int64_t j = 0; j < panels.count; j++) {
+        const int64_t first = piece(panels, j) * LANES, end = piece(panels, j + 1) * LANES, last = end < n ? end : n;
+        const matrix part = {p->b.at + k0 * p->b.row + (n0 + first) * p->b.column, p->b.row, p->b.column};
+        if (paired)
+            pair_columns(to + first * pieces(k, 2), part, k, last - first);
+        else
+            pack_columns(to + first * k, part, k, last - first);
+    }
+}
+
+INLINE void product_in_tiles(const product *p, const int paired)
+{
+    const int64_t m = p->m, n = p->n, k = p->k, stretch = paired ? 2 * STRETCH : STRETCH;
+    const matrix a = p->a, b = p->b;
     const int64_t reach = b.column == 1 ? k * b.row : INT64_MAX / 8;
     const int packs_b = paired || b.column != 1 || (reach * 4 > 16 * NEAR && m > 2 * most_rows[1]);
-    const int packs_a = paired || (a.column != 1 && k * a.column * 4 > NEAR);
+    const int packs_a = !paired && a.column != 1 && k * a.column * 4 > NEAR;
     const int64_t columns = packs_b ? (m <= most_rows[1] ? MOST_VECTORS * LANES : COLUMNS) : n;
     const int64_t vectors = pieces(n < columns ? n : columns, LANES), most_v = vectors < MOST_VECTORS ? vectors : MOST_VECTORS;
-    const int64_t most = most_rows[most_v];
-    const int64_t rows = packs_a ? ROWS / most * most : m;
-    float *const packed_b = scratch + ROWS * STRETCH;
+    const int64_t rows = packs_a || paired ? ROWS : m;
+    float *const packed_b = p->scratch + ROWS * STRETCH;
     for (int64_t n0 = 0; n0 < n; n0 += columns) {
         const int64_t n_here = n - n0 < columns ? n - n0 : columns;
-        const int64_t n_vectors = pieces(n_here, LANES), panels = pieces(n_vectors, most_v);
+        const cut panels = cut_up(pieces(n_here, LANES), most_v);
         for (int64_t k0 = 0; k0 < k; k0 += stretch) {
             const int64_t k_here = k - k0 < stretch ? k - k0 : stretch;
-            tile t = {.k = paired ? pieces(k_here, 2) : k_here, .c_row = c_row, .add = add || k0 > 0};
+            tile t = {.k = paired ? pieces(k_here, 2) : k_here, .c_row = p->c_row, .add = p->add || k0 > 0};
             if (packs_b)
-                for (int64_t j = 0; j < panels; j++) {
-                    int64_t first = piece(n_vectors, panels, j) * LANES, last = piece(n_vectors, panels, j + 1) * LANES;
-                    matrix part = {b.at + k0 * b.row + (n0 + first) * b.column, b.row, b.column};
-                    last = last < n_here ? last : n_here;
-                    if (paired)
-                        pair_columns(packed_b + first * t.k, part, k_here, last - first);
-                    else
-                        pack_columns(packed_b + first * t.k, part, k_here, last - first);
-                }
+                pack_panels(packed_b, p, panels, k0, k_here, n0, n_here, paired);
             for (int64_t m0 = 0; m0 < m; m0 += rows) {
-                const int64_t m_here = m - m0 < rows ? m - m0 : rows, count = pieces(m_here, most);
+                const int64_t m_here = m - m0 < rows ? m - m0 : rows;
+                const cut strips = cut_up(m_here, most_rows[most_v]);
                 matrix some = {a.at + m0 * a.row + k0 * a.column, a.row, a.column};
                 if (paired)
-                    some = pair_a(scratch, some, m_here, k_here);
+                    some = pair_a(p->scratch, some, m_here, k_here);
                 else if (packs_a)
-                    pack_rows(scratch, some, m_here, k_here, most);
-                for (int64_t i = 0; i < count; i++) {
-                    const int64_t row = piece(m_here, count, i), mr = piece(m_here, count, i + 1) - row;
-                    t.a = packs_a && !paired ? (matrix){scratch + row * k_here, 1, mr}
-                                             : (matrix){some.at + row * some.row, some.row, some.column};
-                    for (int64_t j = 0; j < panels; j++) {
-                        const int64_t v0 = piece(n_vectors, panels, j), nv = piece(n_vectors, panels, j + 1) - v0;
+                    some = pack_rows(p->scratch, some, m_here, k_here);
+                for (int64_t i = 0; i < strips.count; i++) {
+                    const int64_t row = piece(strips, i), mr = piece(strips, i + 1) - row;
+                    t.a = (matrix){some.at + row * some.row, some.row, some.column};
+                    for (int64_t j = 0; j < panels.count; j++) {
+                        const int64_t v0 = piece(panels, j), nv = piece(panels, j + 1) - v0;
                         const int64_t first = v0 * LANES, end = first + nv * LANES;
                         t.last = end > n_here ? (int)(LANES - (end - n_here)) : LANES;
                         t.b = packs_b ? packed_b + first * t.k : b.at + k0 * b.row + n0 + first;
                         t.b_row = packs_b ? nv * LANES : b.row;
-                        t.bias = bias && k0 + k_here == k ? bias + n0 + first : 0;
-                        t.c = c + (m0 + row) * c_row + n0 + first;
+                        t.bias = p->bias && k0 + k_here == k ? p->bias + n0 + first : 0;
+                        t.c = p->c + (m0 + row) * p->c_row + n0 + first;
                         tiles[paired ? PAIRED : t.last < LANES ? RAGGED : WHOLE][nv][mr](&t);
                     }
                 }
@@ -269,10 +285,10 @@ INLINE void product_alone(
    multiplying, so LANES x LANES numbers at a time are turned in registers and used there. The sums are those of a tile. */
 enum { FEW = 4 };
 
-INLINE void product_few(
-    float *c, int64_t c_row, const int m, int64_t n, int64_t k, matrix a, matrix b, int add, const float *bias,
-    const int paired)
+INLINE void product_in_registers(const product *p, const int m, const int paired)
 {
+    const int64_t n = p->n, k = p->k;
+    const matrix a = p->a, b = p->b;
     const int64_t unit = paired ? 2 : 1, stretch = unit * STRETCH;
     for (int64_t j = 0; j < n; j += LANES) {
         const int64_t some = n - j < LANES ? n - j : LANES;
@@ -282,79 +298,69 @@ INLINE void product_few(
 #pragma GCC unroll 4
             for (int i = 0; i < m; i++)
                 sum[i] = (vf){0};
-            for (int64_t p = k0; p < end; p += unit * LANES) {
-                const int64_t here = pieces(end - p < unit * LANES ? end - p : unit * LANES, unit);
+            for (int64_t q = k0; q < end; q += unit * LANES) {
+                const int64_t here = pieces(end - q < unit * LANES ? end - q : unit * LANES, unit);
                 vf x[LANES];
                 float left[FEW][LANES];
                 if (paired)
-                    turn_pairs(x, b.at + j * b.column + p, b.column, some, end - p);
+                    turn_pairs(x, b.at + j * b.column + q, b.column, some, end - q);
                 else
-                    turn_part(x, b.at + j * b.column + p, b.column, some, here);
+                    turn_part(x, b.at + j * b.column + q, b.column, some, here);
 #pragma GCC unroll 4
                 for (int i = 0; i < m; i++)
-                    store(left[i], paired ? load_pairs(a.at + i * a.row + p, end - p) : load_n(a.at + i * a.row + p, here));
+                    store(left[i], paired ? load_pairs(a.at + i * a.row + q, end - q) : load_n(a.at + i * a.row + q, here));
 #pragma GCC unroll 16
-                for (int q = 0; q < LANES; q++)
-                    if (q < here)
+                for (int l = 0; l < LANES; l++)
+                    if (l < here)
 #pragma GCC unroll 4
                         for (int i = 0; i < m; i++)
-                            sum[i] = paired ? dot_pairs(splat(left[i][q]), x[q], sum[i]) : fma_(splat(left[i][q]), x[q], sum[i]);
+                            sum[i] = paired ? dot_pairs(splat(left[i][l]), x[l], sum[i]) : fma_(splat(left[i][l]), x[l], sum[i]);
             }
 #pragma GCC unroll 4
             for (int i = 0; i < m; i++) {
-                float *to = c + i * c_row + j;
-                vf total = add || k0 ? sum[i] + load_n(to, some) : sum[i];
-                store_n(to, bias && end == k ? total + load_n(bias + j, some) : total, some);
+                float *to = p->c + i * p->c_row + j;
+                vf total = p->add || k0 ? sum[i] + load_n(to, some) : sum[i];
+                store_n(to, p->bias && end == k ? total + load_n(p->bias + j, some) : total, some);
             }
         }
     }
 }
 
-/* Floats of scratch that a product needs, for each worker. */
-enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
+#define FEW_ROWS(m)                                                                    \
+    static void few_floats_##m(const product *p) { product_in_registers(p, m, 0); }    \
+    static void few_pairs_##m(const product *p) { product_in_registers(p, m, 1); }
+FEW_ROWS(1) FEW_ROWS(2) FEW_ROWS(3) FEW_ROWS(4)
+static void many_floats(const product *p) { product_in_tiles(p, 0); }
+static void many_pairs(const product *p) { product_in_tiles(p, 1); }
 
-typedef struct {
-    float *c;
-    int64_t c_row, m, n, k;
-    matrix a, b;
-    int add;
-    const float *bias;
-    int paired; /* whether A and B are rounded to bfloat16 */
-    float *scratch;
-} product;
-
-static void product_part(const product *p, int64_t m, int64_t n, float *c, matrix a, matrix b, const float *bias, int worker)
+static void product_part(product p, int worker)
 {
-    float *scratch = p->scratch + worker * PRODUCT_SCRATCH;
-    const int few = b.column != 1 && a.column == 1 && m <= FEW ? (int)m : 0;
-#define FEW_ROWS(m, paired)                                                            \
-    case 2 * m + paired:                                                               \
-        product_few(c, p->c_row, m, n, p->k, a, b, p->add, bias, paired);              \
-        break;
-    switch (2 * few + (p->paired != 0)) {
-        FEW_ROWS(1, 0) FEW_ROWS(2, 0) FEW_ROWS(3, 0) FEW_ROWS(4, 0)
-        FEW_ROWS(1, 1) FEW_ROWS(2, 1) FEW_ROWS(3, 1) FEW_ROWS(4, 1)
-    case 1:
-        product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 1);
-        break;
-    default:
-        product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 0);
-    }
+    static void (*const ways[2][FEW + 1])(const product *) = {
+        {many_floats, few_floats_1, few_floats_2, few_floats_3, few_floats_4},
+        {many_pairs, few_pairs_1, few_pairs_2, few_pairs_3, few_pairs_4},
+    };
+    p.scratch += worker * PRODUCT_SCRATCH;
+    ways[p.paired != 0][p.b.column != 1 && p.a.column == 1 && p.m <= FEW ? p.m : 0](&p);
 }
 
 static void product_rows(void *job, int64_t first, int64_t last, int worker)
 {
-    const product *p = job;
-    matrix a = {p->a.at + first * p->a.row, p->a.row, p->a.column};
-    product_part(p, last - first, p->n, p->c + first * p->c_row, a, p->b, p->bias, worker);
+    product p = *(const product *)job;
+    p.m = last - first;
+    p.c += first * p.c_row;
+    p.a.at += first * p.a.row;
+    product_part(p, worker);
 }
 
 static void product_columns(void *job, int64_t first, int64_t last, int worker) /* in vectors */
 {
-    const product *p = job;
-    const int64_t from = first * LANES, to = last * LANES < p->n ? last * LANES : p->n;
-    matrix b = {p->b.at + from * p->b.column, p->b.row, p->b.column};
-    product_part(p, p->m, to - from, p->c + from, p->a, b, p->bias ? p->bias + from : 0, worker);
+    product p = *(const product *)job;
+    const int64_t from = first * LANES;
+    p.n = last * LANES < p.n ? last * LANES - from : p.n - from;
+    p.c += from;
+    p.b.at += from * p.b.column;
+    p.bias = p.bias ? p.bias + from : 0;
+    product_part(p, worker);
 }
 
 /* Below so many multiply-adds a second worker costs more than it brings. */
