@@ -9,6 +9,7 @@
 #include "functions.h"
 #include "loops.h"
 #include "product.h"
+#include "side.h"
 
 enum { KEYS = 64 };         /* in a tile, counted from the first row of k, so that a query's sums have one order */
 enum { WIDTH_AT_ONCE = 8 }; /* columns of the output that are in registers together */
@@ -79,36 +80,6 @@ static group take_group(const sight *s, int64_t b, int64_t head, int64_t first)
     g.low = *(const vi_anywhere *)lows;
     g.high = *(const vi_anywhere *)highs;
     return g;
-}
-
-/* Rows of one head, n of them, on their side: (width, LANES). */
-INLINE void on_side(float *to, const float *rows, int64_t stride, int64_t n, int64_t width)
-{
-    for (int64_t j = 0; j < width; j += LANES) {
-        const int64_t some = width - j < LANES ? width - j : LANES;
-        vf x[LANES];
-        turn_part(x, rows + j, stride, n, some);
-#pragma GCC unroll 16
-        for (int64_t i = 0; i < LANES; i++)
-            if (i < some)
-                store(to + (j + i) * LANES, x[i]);
-    }
-}
-
-/* (width, LANES) back to n rows: written, or added. */
-INLINE void off_side(float *rows, int64_t stride, int64_t n, const float *from, int64_t width, int add)
-{
-    for (int64_t j = 0; j < width; j += LANES) {
-        const int64_t some = width - j < LANES ? width - j : LANES;
-        vf x[LANES];
-        turn_part(x, from + j * LANES, LANES, some, LANES);
-#pragma GCC unroll 16
-        for (int64_t i = 0; i < LANES; i++)
-            if (i < n) {
-                float *row = rows + i * stride + j;
-                put(row, add ? get(row, some) + x[i] : x[i], some);
-            }
-    }
 }
 
 /* to[s] = sum_d side[d] row_s[d] for n rows: a number of each query for each key. */

@@ -52,7 +52,7 @@ static const entry entries[] = {
     {"attention.forward", attention_forward, attention_forward_workspace},
     {"attention.backward", attention_backward, attention_backward_workspace},
     {"cross_entropy.forward", cross_entropy_forward, cross_entropy_forward_workspace},
-    {"cross_entropy.backward", cross_entropy_backward, cross_entropy_backward_workspace},
+    BACKWARD(cross_entropy),
     {"rope.forward", rope_forward, rope_workspace},
     {"rope.backward", rope_backward, rope_workspace},
     {"sinusoidal.forward", sinusoidal_forward, sinusoidal_forward_workspace},
