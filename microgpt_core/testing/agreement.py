@@ -112,7 +112,7 @@ def compare(case: Case, exact: Case, place: str = "", ordinary: Sequence[Case] =
     without = [{method: other.bind(method).once().after for method in other.methods} for other in ordinary]
     for method in case.methods:
         run, expected = case.bind(method).once().after, exact.bind(method).once().after
-        sizes = products(exact, method) if case.op.name in PRODUCTS else rows_of(exact, method, expected)
+        sizes = sizes_of(exact, method, expected)
         beside = [abs(x) for b in expected.values() for x in numbers(b) if isfinite(x)]
         least = TOLERANCE[case.format] if place else max(EPSILON * max(beside, default=0.0), SMALLEST[case.format])
         for name in case.written(method):
@@ -122,14 +122,22 @@ def compare(case: Case, exact: Case, place: str = "", ordinary: Sequence[Case] =
             allowed = [max(TOLERANCE[case.format] * size, least) for size in sizes[name]]
             spreads = bool(place) and case.op.name in SPREADS
             errors = [excess(m, t, a, spreads) for m, t, a in zip(mine, true, allowed)]
-            others = [numbers(after[method][name]) for after in without]
-            for i in [i for i, e in enumerate(errors) if e == inf and isfinite(mine[i]) and others]:
-                errors[i] = max(excess(mine[i], other[i], allowed[i], False) for other in others)
+            hidden = [i for i, e in enumerate(errors) if ordinary and e == inf and isfinite(mine[i])]
+            against = list(zip(ordinary, without)) if hidden else []
+            measures = [(numbers(w[method][name]), sizes_of(o, method, w[method])[name]) for o, w in against]
+            for i in hidden:
+                bounds = [(theirs[i], max(TOLERANCE[case.format] * size[i], least)) for theirs, size in measures]
+                errors[i] = max(excess(mine[i], theirs, bound, False) for theirs, bound in bounds)
             if max(errors) > 1.0:
                 at = errors.index(max(errors))
                 what = describe(mine, true, max(errors), case)
                 example = f"{name}{index_of(at, buffer.shape)}: yours {mine[at]:.7g}, the reference's {true[at]:.7g}"
                 yield f"{name} {what}{place} ({example}) {where(case, method)}"
+
+
+def sizes_of(case: Case, method: str, after: Buffers) -> dict[str, list[float]]:
+    """What a number's error is measured by."""
+    return products(case, method) if case.op.name in PRODUCTS else rows_of(case, method, after)
 
 
 def products(exact: Case, method: str) -> dict[str, list[float]]:

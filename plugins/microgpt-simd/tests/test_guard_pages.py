@@ -78,6 +78,7 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
     yield "embedding", {"ids": ((2 * many, 3), range(4)), "weight": (4, n)}, {}
     yield "embedding", {"ids": ((many * n,), range(4)), "weight": (4, 3)}, {}
     yield "cross_entropy", {"logits": (2 * many, n), "targets": ((2 * many,), range(n))}, {}
+    yield "cross_entropy", {"logits": (many, 120 + n), "targets": ((many,), range(n))}, {}
     fused = {"x": (2 * many, 5), "weight": (n, 5), "targets": ((2 * many,), range(n)), "weight_gradient": (n, 5)}
     yield "linear_cross_entropy", dict(fused), {}
     yield "linear_cross_entropy", dict(fused), {"bfloat16": True}
@@ -87,6 +88,7 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
     yield "sinusoidal", {"x": (2 * many, n), "positions": ((2 * many,), range(9))}, {}
     yield "attention", {"q": (many, n, 8), "k": (many, n, 8), "v": (many, n, 8)}, {"n_head": 2}
     yield "attention", {"q": (many, 3, 2 * n), "k": (many, 3, n), "v": (many, 3, n)}, {"n_head": 2}
+    yield "attention", {"q": (many, n, 8), "k": (many, n, 8), "v": (many, n, 8)}, {"n_head": 2, "window": 5}
     cached = {"q": (many, 1, 4), "k": (many, n, 4), "v": (many, n, 4), "start": [n - 1] * many}
     yield "attention", cached, {"n_head": 2}
     yield "cache_write", {"cache": (many, n + 2, 3), "x": (many, n, 3), "start": [1] * many}, {}

@@ -51,7 +51,7 @@ static void losses_of_few(const loss_rows *l, int64_t first, int64_t n) /* LANES
     for (int64_t i = 0; i < LANES; i++)
         ids[i] = i < n ? l->targets[first + i] : IGNORED;
     const vi target = *(const vi_anywhere *)ids;
-    on_side(z, l->logits + first * width, width, n, width);
+    on_side(z, LANES, l->logits + first * width, width, n, width);
     vf top = splat(-INFINITY), hit = {0};
     for (int64_t c = 0; c < width; c++) {
         const vf x = load(z + c * LANES);
@@ -81,7 +81,7 @@ static void losses_of_few(const loss_rows *l, int64_t first, int64_t n) /* LANES
             const vf d = choose(target == splat_int((int32_t)c), of_target, share * load(z + c * LANES) - even);
             store(z + c * LANES, choose(target >= (vi){0}, d, (vf){0}));
         }
-        off_side(l->d + first * width, width, n, z, width, !l->set);
+        off_side(l->d + first * width, width, n, z, LANES, width, !l->set);
     }
 }
 

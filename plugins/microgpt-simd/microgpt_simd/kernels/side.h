@@ -6,8 +6,8 @@
 
 #include "loops.h"
 
-/* n rows, at most LANES, on their side: (width, LANES). */
-INLINE void on_side(float *to, const float *rows, int64_t stride, int64_t n, int64_t width)
+/* n rows, at most LANES, on their side: (width, row), of which LANES are written. */
+INLINE void on_side(float *to, int64_t row, const float *rows, int64_t stride, int64_t n, int64_t width)
 {
     for (int64_t j = 0; j < width; j += LANES) {
         const int64_t some = width - j < LANES ? width - j : LANES;
@@ -16,22 +16,22 @@ INLINE void on_side(float *to, const float *rows, int64_t stride, int64_t n, int
 #pragma GCC unroll 16
         for (int64_t i = 0; i < LANES; i++)
             if (i < some)
-                store(to + (j + i) * LANES, x[i]);
+                store(to + (j + i) * row, x[i]);
     }
 }
 
-/* (width, LANES) back to n rows: written, or added. */
-INLINE void off_side(float *rows, int64_t stride, int64_t n, const float *from, int64_t width, int add)
+/* And back: written, or added. */
+INLINE void off_side(float *rows, int64_t stride, int64_t n, const float *from, int64_t row, int64_t width, int add)
 {
     for (int64_t j = 0; j < width; j += LANES) {
         const int64_t some = width - j < LANES ? width - j : LANES;
         vf x[LANES];
-        turn_part(x, from + j * LANES, LANES, some, LANES);
+        turn_part(x, from + j * row, row, some, LANES);
 #pragma GCC unroll 16
         for (int64_t i = 0; i < LANES; i++)
             if (i < n) {
-                float *row = rows + i * stride + j;
-                put(row, add ? get(row, some) + x[i] : x[i], some);
+                float *at = rows + i * stride + j;
+                put(at, add ? get(at, some) + x[i] : x[i], some);
             }
     }
 }

@@ -89,7 +89,9 @@ INLINE void store_n(float *p, vf x, int64_t n)
 }
 
 /* Lane by lane, a where the mask is set, else b. */
-INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vi choose_int(vi mask, vi a, vi b) { return (mask & a) | (~mask & b); }
+INLINE vf choose(vi mask, vf a, vf b) { return (vf)choose_int(mask, (vi)a, (vi)b); }
+INLINE vi larger_int(vi a, vi b) { return choose_int(a > b, a, b); }
 
 /* a > b ? a : b, so that where one of them is NaN it is b; and a < b ? a : b likewise. */
 INLINE vf larger(vf a, vf b)
@@ -171,6 +173,19 @@ INLINE float largest_lane(vf x)
 #endif
     x = larger(MEET(x, 2), x);
     x = larger(MEET(x, 1), x);
+    return x[0];
+}
+
+INLINE int32_t largest_int_lane(vi x)
+{
+#if LANES > 8
+    x = larger_int(MEET(x, 8), x);
+#endif
+#if LANES > 4
+    x = larger_int(MEET(x, 4), x);
+#endif
+    x = larger_int(MEET(x, 2), x);
+    x = larger_int(MEET(x, 1), x);
     return x[0];
 }
 

@@ -1,0 +1,288 @@
+/* Attention whose queries see only keys near by, such as documents of a few tokens that are packed into one long row, or
+   a short window: the same numbers as in attention.c, without the keys of the neighbours' documents.
+
+   All of q, k and v is turned on its side, so that a vector holds one number of LANES queries or keys that follow one
+   another. The keys that lie `back` before LANES queries are then one vector, too, and need no broadcast:
+
+       score(back)[t] = a sum_d q[d][t] k[d][t - back]        out[d][t] = sum_back p(back)[t] v[d][t - back]
+       d_k[d][s] = sum_back e(back)[s + back] q[d][s + back]  and so on
+
+   Sums go from the furthest key to the query's own, the order in which attention_tiles.c takes them, to the same bits. */
+
+enum { NEAR_KEYS = 16 };  /* that a query sees at most */
+enum { LONGEST = 1024 }; /* rows: a head of 64 then has 1.5 MB of scratch */
+enum { NARROW = 8 };     /* heads */
+enum { AT_ONCE = 4 };    /* sums that are in registers together */
+
+typedef struct { /* heads of a sequence that are computed together, since their channels fill a vector */
+    int64_t b, head, heads, channels; /* the first one, how many, and how wide they are together */
+    const float *q, *k, *v;
+} near_heads;
+
+INLINE int64_t heads_at_once(const sight *s) { return s->width < LANES ? (LANES + s->width - 1) / s->width : 1; }
+INLINE int64_t near_blocks(const sight *s) { return pieces(s->n_head, heads_at_once(s)); }
+
+static near_heads take_heads(const sight *s, int64_t item)
+{
+    near_heads h = {.b = item / near_blocks(s), .head = item % near_blocks(s) * heads_at_once(s)};
+    const int64_t left = s->n_head - h.head, at = h.b * s->length * s->channels + h.head * s->width;
+    h.heads = left < heads_at_once(s) ? left : heads_at_once(s);
+    h.channels = h.heads * s->width;
+    h.q = s->q + at, h.k = s->k + at, h.v = s->v + at;
+    return h;
+}
+
+/* A side: NEAR_KEYS zeros, the numbers of all rows, and zeros for at least as many rows again. */
+INLINE int64_t side_row(int64_t length) { return NEAR_KEYS + pieces(length, LANES) * LANES + NEAR_KEYS; }
+
+/* Whether the shapes allow it and there is something to gain: then it depends on positions, too. */
+static int may_be_near(const sight *s)
+{
+    const int short_rows = s->length <= NEAR_KEYS; /* then tiles hold no other keys: only narrow heads gain */
+    return s->length == s->room && s->length <= LONGEST && s->n_head == s->n_kv_head &&
+           (short_rows ? s->width <= NARROW : s->has_positions || s->window <= NEAR_KEYS);
+}
+
+/* How many keys before its own a query sees, at most. */
+INLINE int64_t sees_back(const sight *s, int64_t b, int64_t t)
+{
+    const int64_t back = s->positions ? s->positions[b * s->length + t] : t;
+    return back < s->window ? back : s->window - 1;
+}
+
+static int is_near(const sight *s)
+{
+    if (!may_be_near(s))
+        return 0;
+    for (int64_t b = 0; b < s->batch; b++)
+        for (int64_t t = 0; t < s->length; t++)
+            if (sees_back(s, b, t) >= NEAR_KEYS)
+                return 0;
+    return 1;
+}
+
+/* Floats of one worker's scratch: sides of channels, one number a head, and weights of keys. */
+static int64_t near_scratch(const sight *s, int channels, int heads, int keys)
+{
+    const int64_t lines = heads_at_once(s) * (channels * s->width + heads) + keys * NEAR_KEYS;
+    return may_be_near(s) ? lines * side_row(s->length) : 0;
+}
+
+/* Rows on their side, with zeros around them; where the first row's numbers begin. `to` is moved on. */
+static float *take_side(float **to, const float *rows, int64_t stride, int64_t length, int64_t channels)
+{
+    const int64_t row = side_row(length), end = NEAR_KEYS + pieces(length, LANES) * LANES;
+    float *side = *to;
+    for (int64_t d = 0; d < channels; d++) {
+        memset(side + d * row, 0, NEAR_KEYS * sizeof(float));
+        memset(side + d * row + end, 0, NEAR_KEYS * sizeof(float));
+    }
+    for (int64_t t = 0; rows && t < length; t += LANES)
+        on_side(side + NEAR_KEYS + t, row, rows + t * stride, stride, length - t < LANES ? length - t : LANES, channels);
+    *to += channels * row;
+    return side + NEAR_KEYS;
+}
+
+static void put_side(float *rows, int64_t stride, int64_t length, const float *side, int64_t channels, int add)
+{
+    for (int64_t t = 0; t < length; t += LANES)
+        off_side(rows + t * stride, stride, length - t < LANES ? length - t : LANES, side + t, side_row(length), channels, add);
+}
+
+/* How far back each of LANES queries sees, -1 where there is none; and how far any of them does. */
+INLINE vi near_lanes(const sight *s, int64_t b, int64_t t, int64_t *most)
+{
+    int32_t back[LANES];
+    *most = 0;
+    for (int64_t i = 0; i < LANES; i++) {
+        back[i] = t + i < s->length ? (int32_t)sees_back(s, b, t + i) : -1;
+        *most = back[i] > *most ? back[i] : *most;
+    }
+    return *(const vi_anywhere *)back;
+}
+
+/* to[i][t] = sum_d a[d][t] b[d][t - back - i], for the AT_ONCE keys from `back` on. */
+INLINE void dots_near(vf *to, const float *a, const float *b, int64_t row, int64_t width, int64_t back)
+{
+    vf sum[AT_ONCE] = {{0}};
+    for (int64_t d = 0; d < width; d++) {
+        const vf x = load(a + d * row);
+#pragma GCC unroll 4
+        for (int i = 0; i < AT_ONCE; i++)
+            sum[i] = fma_(x, load(b + d * row - back - i), sum[i]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < AT_ONCE; i++)
+        to[i] = sum[i];
+}
+
+/* to[d][t] = share[t] sum_back w[back][t] x[d][t - back], of `count` lines. */
+INLINE void blend_lines(float *to, vf share, const vf *weights, const float *x, int64_t row, int64_t most, const int count)
+{
+    vf sum[AT_ONCE] = {{0}};
+    for (int64_t back = most; back >= 0; back--)
+#pragma GCC unroll 4
+        for (int i = 0; i < count; i++)
+            sum[i] = fma_(weights[back], load(x + i * row - back), sum[i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++)
+        store(to + i * row, sum[i] * share);
+}
+
+INLINE void blend_near(float *to, vf share, const vf *weights, const float *x, int64_t row, int64_t width, int64_t most)
+{
+    int64_t d = 0;
+    for (; d + AT_ONCE <= width; d += AT_ONCE)
+        blend_lines(to + d * row, share, weights, x + d * row, row, most, AT_ONCE);
+    for (; d < width; d++)
+        blend_lines(to + d * row, share, weights, x + d * row, row, most, 1);
+}
+
+/* to[d][s] = sum_back w(back)[s + back] x[d][s + back], of `count` lines: what the queries that see a key give it. */
+INLINE void gather_lines(float *to, const float *weights, const float *x, int64_t row, int64_t most, const int count)
+{
+    vf sum[AT_ONCE] = {{0}};
+    for (int64_t back = 0; back <= most; back++) {
+        const vf weight = load(weights + back * row + back);
+#pragma GCC unroll 4
+        for (int i = 0; i < count; i++)
+            sum[i] = fma_(weight, load(x + i * row + back), sum[i]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < count; i++)
+        store(to + i * row, sum[i]);
+}
+
+INLINE void gather_near(float *to, const float *weights, const float *x, int64_t row, int64_t width, int64_t most)
+{
+    int64_t d = 0;
+    for (; d + AT_ONCE <= width; d += AT_ONCE)
+        gather_lines(to + d * row, weights, x + d * row, row, most, AT_ONCE);
+    for (; d < width; d++)
+        gather_lines(to + d * row, weights, x + d * row, row, most, 1);
+}
+
+/* The scores of LANES queries with each key, minus infinity where they don't see it. */
+INLINE void near_scores(vf *p, const sight *s, const float *q, const float *k, vi near, int64_t most)
+{
+    for (int64_t back = 0; back <= most; back += AT_ONCE) {
+        dots_near(p + back, q, k, side_row(s->length), s->width, back);
+#pragma GCC unroll 4
+        for (int i = 0; i < AT_ONCE; i++)
+            p[back + i] = choose(splat_int((int32_t)back + i) <= near, p[back + i] * splat(s->scale), splat(-INFINITY));
+    }
+}
+
+/* LANES queries of one head, from where q, k, v and out have their first. Returns their lse. */
+INLINE vf near_queries(const sight *s, const float *q, const float *k, const float *v, float *out, vi near, int64_t most)
+{
+    vf p[NEAR_KEYS], top = splat(-INFINITY), sum = {0};
+    near_scores(p, s, q, k, near, most);
+    for (int64_t back = most; back >= 0; back--)
+        top = larger(p[back], top);
+    const vf base = choose(top == splat(-INFINITY), (vf){0}, top); /* a lane without a query */
+    for (int64_t back = most; back >= 0; back--) {
+        p[back] = exp_(p[back] - base);
+        sum += p[back];
+    }
+    blend_near(out, splat(1.0f) / sum, p, v, side_row(s->length), s->width, most);
+    return top + log_(sum);
+}
+
+static int64_t near_forward_scratch(const sight *s) { return near_scratch(s, 4, 1, 0); }
+
+static void near_forward_part(void *job, int64_t first, int64_t last, int worker) /* blocks of heads */
+{
+    const mg_call *call = job;
+    const sight s = look(call, 2);
+    const int64_t row = side_row(s.length), before = call->team->threads * tiles_forward_scratch(&s);
+    float *const scratch = (float *)call->workspace + before + worker * near_forward_scratch(&s);
+    for (int64_t item = first; item < last; item++) {
+        const near_heads h = take_heads(&s, item);
+        if (!all_finite(h.v, s.channels, s.length, h.channels)) { /* which the weight 0 wouldn't hide */
+            tiles_forward_part(job, h.b * s.n_head + h.head, h.b * s.n_head + h.head + h.heads, worker);
+            continue;
+        }
+        float *at = scratch;
+        const float *q = take_side(&at, h.q, s.channels, s.length, h.channels);
+        const float *k = take_side(&at, h.k, s.channels, s.length, h.channels);
+        const float *v = take_side(&at, h.v, s.channels, s.length, h.channels);
+        float *out = take_side(&at, 0, 0, s.length, h.channels), *lse = take_side(&at, 0, 0, s.length, h.heads);
+        for (int64_t t = 0; t < s.length; t += LANES) {
+            int64_t most;
+            const vi near = near_lanes(&s, h.b, t, &most);
+            for (int64_t i = 0; i < h.heads; i++) {
+                const int64_t to = i * s.width * row + t;
+                store(lse + i * row + t, near_queries(&s, q + to, k + to, v + to, out + to, near, most));
+            }
+        }
+        put_side(FLOATS(0) + (h.q - s.q), s.channels, s.length, out, h.channels, 0);
+        put_side(FLOATS(1) + h.b * s.length * s.n_head + h.head, s.n_head, s.length, lse, h.heads, 0);
+    }
+}
+
+typedef struct { /* one head's sides, of which out becomes d_q, k d_k and v d_v */
+    const float *q, *d_out, *lse;
+    float *k, *v, *out, *weights, *errors;
+} near_sides;
+
+/* The probabilities and the scores' gradients of LANES queries from t on, and d_q. */
+INLINE void near_errors(const sight *s, const near_sides *n, int64_t t, vi near, int64_t most, int64_t most_of_all)
+{
+    const int64_t row = side_row(s->length);
+    const vf base = load(n->lse + t);
+    vf p[NEAR_KEYS], e[NEAR_KEYS], mean = {0};
+    for (int64_t d = 0; d < s->width; d++)
+        mean = fma_(load(n->d_out + d * row + t), load(n->out + d * row + t), mean);
+    near_scores(p, s, n->q + t, n->k + t, near, most);
+    for (int64_t back = 0; back <= most; back += AT_ONCE)
+        dots_near(e + back, n->d_out + t, n->v + t, row, s->width, back);
+    for (int64_t back = 0; back <= most_of_all; back++) {
+        p[back] = back <= most ? exp_(p[back] - base) : (vf){0};
+        e[back] = back <= most ? splat(s->scale) * p[back] * (e[back] - mean) : (vf){0};
+        store(n->weights + back * row + t, p[back]);
+        store(n->errors + back * row + t, e[back]);
+    }
+    blend_near(n->out + t, splat(1.0f), e, n->k + t, row, s->width, most);
+}
+
+static int64_t near_backward_scratch(const sight *s) { return near_scratch(s, 5, 1, 2); }
+
+static void near_backward_part(void *job, int64_t first, int64_t last, int worker) /* blocks of heads */
+{
+    const mg_call *call = job;
+    const sight s = look(call, 6);
+    const int64_t row = side_row(s.length), before = call->team->threads * tiles_backward_scratch(&s);
+    float *const scratch = (float *)call->workspace + before + worker * near_backward_scratch(&s);
+    for (int64_t item = first; item < last; item++) {
+        const near_heads h = take_heads(&s, item);
+        const int64_t from = h.q - s.q;
+        float *at = scratch;
+        float *q = take_side(&at, h.q, s.channels, s.length, h.channels);
+        float *k = take_side(&at, h.k, s.channels, s.length, h.channels);
+        float *v = take_side(&at, h.v, s.channels, s.length, h.channels);
+        float *d_out = take_side(&at, FLOATS(3) + from, s.channels, s.length, h.channels);
+        float *out = take_side(&at, FLOATS(4) + from, s.channels, s.length, h.channels);
+        float *lse = take_side(&at, FLOATS(5) + h.b * s.length * s.n_head + h.head, s.n_head, s.length, h.heads);
+        float *weights = take_side(&at, 0, 0, s.length, NEAR_KEYS), *errors = take_side(&at, 0, 0, s.length, NEAR_KEYS);
+        int64_t most, most_of_all = 0;
+        for (int64_t t = 0; t < s.length; t++)
+            most_of_all = sees_back(&s, h.b, t) > most_of_all ? sees_back(&s, h.b, t) : most_of_all;
+        for (int64_t i = 0; i < h.heads; i++) {
+            const int64_t to = i * s.width * row;
+            const near_sides n = {q + to, d_out + to, lse + i * row, k + to, v + to, out + to, weights, errors};
+            for (int64_t t = 0; t < s.length; t += LANES) {
+                const vi near = near_lanes(&s, h.b, t, &most);
+                near_errors(&s, &n, t, near, most, most_of_all);
+            }
+            for (int64_t t = 0; t < s.length; t += LANES) {
+                gather_near(n.k + t, errors + t, n.q + t, row, s.width, most_of_all);
+                gather_near(n.v + t, weights + t, n.d_out + t, row, s.width, most_of_all);
+            }
+        }
+        const float *sides[] = {out, k, v};
+        for (int i = 0; i < 3; i++)
+            if (FLOATS(i))
+                put_side(FLOATS(i) + from, s.channels, s.length, sides[i], h.channels, !call->array[i].set);
+    }
+}
