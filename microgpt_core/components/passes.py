@@ -28,3 +28,14 @@ class Pass:
         A trace in which there is nothing to rewrite, such as one that this pass has made, is returned as it is.
         """
         raise NotImplementedError
+
+    def session(self, kernels: Any) -> "Pass":
+        """What a new session has in its place: itself, or a pass that keeps what it makes of parameters.
+
+        In a session nothing is learned: parameters hold still while texts are read, so what depends on them alone may
+        be computed once. `kernels`, an `engine.backends.Kernels`, are the session's.
+        """
+        return self
+
+    def renew(self) -> None:
+        """Compute anew what is kept: parameters may have changed, and a session is about to begin its texts."""

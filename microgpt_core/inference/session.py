@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from microgpt_core.components.buffer import rows, write
 from microgpt_core.engine.backends import REFERENCE, Kernels
@@ -20,7 +21,8 @@ class Session:
 
     `read` takes new tokens for each row and returns the logits after the last: many at once at first
     (prefill), then one by one, each row at its own place. A row's logits are to the bit what they would be
-    alone, and without a cache. A model without caches reads its whole texts again each time.
+    alone, and without a cache. A model without caches reads its whole texts again each time. What is learned between
+    two reads counts from where all rows have been reset: in their caches, and in what passes keep of parameters.
     """
 
     def __init__(self, model: Model, kernels: Kernels = REFERENCE, rows: int = 1) -> None:
@@ -29,7 +31,8 @@ class Session:
         self._start = tensor([0] * rows, "int32")
         self._caches = model.caches(self._start, rows=model.block_size)
         allocate_together(t.value for cache in self._caches for t in (cache.keys, cache.values))
-        self._plan = Captured(self._forward, kernels, quiet=True)
+        self._passes = [each.session(kernels) for each in kernels.passes]
+        self._plan = Captured(self._forward, replace(kernels, passes=self._passes), quiet=True)
 
     def room(self, row: int = 0) -> int:
         """How many more tokens fit."""
@@ -54,10 +57,8 @@ class Session:
         if len(tokens) != self.rows:
             raise DataError(f"a session of {self.rows} row(s) takes a list of tokens for each, found {len(tokens)}")
         for row, new in enumerate(tokens):
-            if len(new) > self.room(row):
-                raise DataError(
-                    f"row {row} of {block_size} tokens has room for {self.room(row)} more, found {len(new)}"
-                )
+            if len(new) > (room := self.room(row)):
+                raise DataError(f"row {row} of {block_size} tokens has room for {room} more, found {len(new)}")
         texts = [[*text, *new] for text, new in zip(self._texts, tokens)]
         known = [len(text) if self._caches else 0 for text in self._texts]
         longest = max(len(text) - at if new else 0 for text, at, new in zip(texts, known, tokens))
@@ -67,6 +68,8 @@ class Session:
         starts = [min(at, block_size - length) for at in known]
         ids = [(text[at:] + [PADDING] * length)[:length] for text, at in zip(texts, starts)]
         write(self._start.data, starts)
+        for each in self._passes if not any(self._texts) else ():  # no cache depends on what parameters were
+            each.renew()
         logits = self._plan(tensor(ids, "int32"), tensor([list(range(at, at + length)) for at in starts], "int32"))
         self._texts = texts
         last = [row * length + len(text) - 1 - at for row, (text, at) in enumerate(zip(texts, starts))]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import RESOLVED, find_run, model_folder
 from microgpt_core.pipeline.reading.overrides import Overrides
 from microgpt_core.pipeline.reading.read import read_pipeline
+from microgpt_core.pipeline.runs.backends import find_kernels
 from microgpt_core.pipeline.runs.formats import find_format, reader_of, write_as
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.hints import install_command
@@ -19,20 +22,35 @@ from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.saving.model_folder import read_config
 
-
-def load(model: str | Path, plugins: Plugins = ()) -> LanguageModel:
-    """A trained model: a model's or a run's folder, a run's name, "latest", or a file such as `export` writes."""
-    return load_from(load_plugins(builtin, plugins), model)
+HOW = ("backend", "kernels", "passes", "precision")  # of a pipeline's settings, those that change no weight
 
 
-def load_from(registry: Registry, model: str | Path) -> LanguageModel:
+def load(model: str | Path, plugins: Plugins = (), **how: Any) -> LanguageModel:
+    """A trained model: a model's or a run's folder, a run's name, "latest", or a file such as `export` writes.
+
+    `how` it computes are settings as a pipeline has them: backend="numpy", precision="bfloat16", passes=[],
+    kernels={"attention": "reference"}. Without them: as fast as what is installed can, in the model's own precision.
+    """
+    registry = load_plugins(builtin, plugins)
+    return load_from(registry, model, kernels_for(registry, how))
+
+
+def kernels_for(registry: Registry, how: Mapping[str, Any]) -> Kernels:
+    """The kernels that a pipeline of these settings has. Raises PipelineError for a value that there isn't."""
+    for setting in how:
+        if setting not in HOW:
+            raise UnknownNameError("setting to load a model with", setting, HOW)
+    return find_kernels(read_pipeline("names", registry, dict(how)), registry)
+
+
+def load_from(registry: Registry, model: str | Path, kernels: Kernels = REFERENCE) -> LanguageModel:
     """As `load`, with the components of a registry."""
     path = Path(model)
     if path.is_file():
-        return LanguageModel(*reader_of(registry, path).read(path, registry.get))
+        return LanguageModel(*reader_of(registry, path).read(path, registry.get), kernels)
     folder = model_folder(find_run(str(model)))
     try:
-        return LanguageModel.load(folder, registry.get)
+        return LanguageModel.load(folder, registry.get, kernels)
     except UnknownNameError as error:
         if not (missing := missing_packs(folder, registry)):
             raise
@@ -78,7 +96,7 @@ def name_of(model: str | Path) -> str:
 def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
     """A run's model, and its loss on the text that the run held out. Raises ConfigurationError where there is none."""
     folder, registry = Path(model) if Path(model).is_file() else find_run(model), load_plugins(builtin, plugins)
-    language_model, resolved = load_from(registry, model), folder / RESOLVED
+    language_model, resolved = load_from(registry, model, kernels_for(registry, {})), folder / RESOLVED
     if not resolved.is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
     made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)

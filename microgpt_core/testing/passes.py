@@ -130,6 +130,19 @@ def may_come_twice(each: Pass) -> Iterator[str]:
             return
 
 
+def follows_parameters(each: Pass) -> Iterator[str]:
+    """A session that begins another text computes with the parameters as they are by then."""
+    for name, subject in SUBJECTS.items():
+        model = subject.make()
+        session = Session(model, Kernels(passes=[each]))
+        session.read([[3, 1, 4]])
+        model.initialise(Random(2))
+        session.reset()
+        if session.read([[3, 1, 4]]) != Session(model, Kernels(passes=[each])).read([[3, 1, 4]]):
+            yield f"{name}: a session's next text is read with what parameters were; see Pass.renew"
+            return
+
+
 def traces() -> Iterator[tuple[str, Trace]]:
     """What each model does in training, and in evaluation."""
     for name, subject in SUBJECTS.items():
@@ -224,4 +237,6 @@ def size(values: Sequence[float]) -> float:
     return max(map(abs, values))
 
 
-RULES = (leaves_the_trace, keeps_what_is_read, computes_the_same, makes_the_same_plan, may_come_twice)
+RULES = (
+    leaves_the_trace, keeps_what_is_read, computes_the_same, makes_the_same_plan, may_come_twice, follows_parameters,
+)  # fmt: skip

@@ -70,6 +70,8 @@ def test_run_json_is_all_that_stdout_has(tmp_path: Path) -> None:
         (["run", "names", "--set", "optimizer.lr=1e300", *SHORT], 3, "isn't finite"),
         (["run"], 2, "expected PIPELINE, or --resume DIR"),
         (["generate", "nothing-1"], 2, "no such run or model folder"),
+        (["generate", "nothing-1", "--precision", "bfloat16"], 2, "microgpt-simd brings it"),
+        (["generate", "nothing-1", "--backend", "simt"], 2, "unknown backend 'simt'"),
         (["evaluate", "nothing-1"], 2, "no such run or model folder"),
         (["plan", "names", "--set", "kernels={linear: simd}"], 2, "simd"),
         (["plan", "nothing.yaml"], 2, "no such file"),

@@ -80,6 +80,52 @@ def test_load_finds_the_model_and_it_is_the_trained_one(name: str) -> None:
     assert loaded.generate("a", seed=3) == run.model.generate("a", seed=3)
 
 
+TWIN = """
+from microgpt_core import Backend, Pass
+
+class Twin(Backend):
+    name, priority, passes = "twin", 5, ("idle",)
+
+class Idle(Pass):
+    name = "idle"
+    def rewrite(self, trace, kept): return trace
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "backends", "passes"),
+    [
+        ({}, ["twin", "reference"], ["idle"]),
+        ({"backend": "reference"}, ["reference"], []),
+        ({"passes": []}, ["twin", "reference"], []),
+        ({"backend": "reference", "passes": ["idle"]}, ["reference"], ["idle"]),
+    ],
+    ids=str,
+)
+def test_a_model_is_loaded_to_compute_as_one_asks(how: dict[str, Any], backends: list[str], passes: list[str]) -> None:
+    Path("twin.py").write_text(TWIN, encoding="utf-8")
+    run = short()
+    loaded = mg.load(run.folder, ["twin.py"], **how)
+    assert [backend.name for backend in loaded.kernels.backends] == backends
+    assert [each.name for each in loaded.kernels.passes] == passes
+    assert loaded.generate("a", seed=3) == run.model.generate("a", seed=3)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"backend": "twin"}, "unknown backend 'twin'"),
+        ({"precision": "float16"}, "precision"),
+        ({"model.n_layer": 2}, "unknown setting to load a model with 'model.n_layer'.*backend, kernels, passes"),
+    ],
+    ids=str,
+)
+def test_a_model_is_loaded_by_no_other_settings(how: dict[str, Any], message: str) -> None:
+    run = short()
+    with pytest.raises(mg.MicrogptError, match=message):
+        mg.load(run.folder, **how)
+
+
 def test_an_existing_folder_is_kept_unless_forced() -> None:
     run = short(output="mine")
     before = (run.folder / "metrics.jsonl").read_bytes()

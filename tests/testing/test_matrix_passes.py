@@ -165,6 +165,43 @@ class Once(Right):
         return super().rewrite(trace, kept)
 
 
+class Copies(Right):
+    """Every weight is read from a copy, made once."""
+
+    def __init__(self):
+        self.copies = {}
+
+    def change(self, call):
+        if call.op is not ops.linear:
+            return call
+        weight = call.arguments["weight"]
+        if weight not in self.copies:
+            copy = self.copies[weight] = Value(weight.shape, weight.format, name=weight.name, persistent=True)
+            copy.allocate()
+            flat(copy.data)[:] = flat(weight.data)
+        return replace(call, arguments={**call.arguments, "weight": self.copies[weight]})
+
+
+class FreshCopies(Copies):
+    def renew(self):
+        for weight, copy in self.copies.items():
+            flat(copy.data)[:] = flat(weight.data)
+
+
+class Keeping(Idle):
+    """A session goes on with the weights that it began with."""
+
+    def session(self, kernels):
+        return Copies()
+
+
+class Renewing(Idle):
+    """A control that keeps something as well."""
+
+    def session(self, kernels):
+        return FreshCopies()
+
+
 def with_eps(call, change):
     given = call.attributes
     norms = ops.rmsnorm, ops.layernorm
@@ -184,6 +221,7 @@ PASSES = [
     (Boasting, "computes_the_same", "allowed, as its tolerance: 1e-12"),
     (Counting, "makes_the_same_plan", "microgpt, training: it makes another plan of the same function the next time"),
     (Creeping, "may_come_twice", "applied twice, "),
+    (Keeping, "follows_parameters", "microgpt: a session's next text is read with what parameters were"),
     (Once, "may_come_twice", "ValueError: somebody was here before test_matrix_passes.py:"),
 ]
 
@@ -193,7 +231,7 @@ def test_a_pass_s_bug_is_found(failures, broken, check, said) -> None:
     assert said in failures(c for c in pass_checks(broken()) if c.name == check)[check][0]
 
 
-@pytest.mark.parametrize("right", [Right, Idle])
+@pytest.mark.parametrize("right", [Right, Idle, Renewing])
 def test_what_is_right_passes(failures, right) -> None:
     assert failures(pass_checks(right())) == {}
 

@@ -9,7 +9,9 @@ from microgpt_bench.candidate import Candidate
 from microgpt_bench.measuring.groups import MOST, race_in_groups
 from microgpt_bench.measuring.race import Timed
 from microgpt_bench.measuring.statistics import ratio
-from microgpt_bench.work.memory import needed
+from microgpt_bench.work.memory import kept, needed
+from microgpt_core.components import Pass
+from microgpt_core.engine.backends import Kernels
 from microgpt_core.errors import DoesNotFitError
 
 A, B, C, D = (Candidate(name) for name in "abcd")
@@ -117,3 +119,12 @@ def test_needs_follow_the_plans() -> None:
     assert needed("step", "gpt2", Candidate("reference", overrides=("train.recompute=1",))) < large
     assert 1e9 < needed("generate", "gpt2", peer) < needed("step", "gpt2", peer)
     assert needed("step", "e16", Candidate("nobody")) == needed("startup", "import", own) == 0
+
+
+class Keeping(Pass):
+    def session(self, kernels: object) -> Pass:
+        return Keeping()
+
+
+def test_a_second_copy_of_the_weights_is_counted_where_a_pass_may_keep_one() -> None:
+    assert [kept(Kernels(passes=passes), 100) for passes in ([], [Pass()], [Pass(), Keeping()])] == [0, 0, 100]

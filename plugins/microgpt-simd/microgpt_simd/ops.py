@@ -4,6 +4,7 @@ from microgpt_core import ops
 from microgpt_simd.kernel import LevelKernel
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
+from microgpt_simd.linear_packed import LinearPacked, LinearPackedBFloat16, PackWeight, PackWeightBFloat16
 
 
 class Add(LevelKernel):
@@ -64,6 +65,22 @@ class Linear(LevelKernel):
 
 class PairedLinear(LevelKernel):
     op = LinearBFloat16()
+
+
+class PackedLinear(LevelKernel):
+    op = LinearPacked()
+
+
+class PackedPairedLinear(LevelKernel):
+    op = LinearPackedBFloat16()
+
+
+class Packing(LevelKernel):
+    op = PackWeight()
+
+
+class PairedPacking(LevelKernel):
+    op = PackWeightBFloat16()
 
 
 class FusedLoss(LevelKernel):

@@ -7,10 +7,12 @@ KERNELS = {
     "cache_write": "CacheWrite", "clip_factor": "ClipFactor", "cross_entropy": "CrossEntropy", "dropout": "Dropout",
     "embedding": "Embedding", "gelu": "GELU", "gelu_tanh": "GELUTanh", "global_norm": "GlobalNorm",
     "layernorm": "LayerNorm", "linear": "Linear", "linear_bfloat16": "PairedLinear",
-    "linear_cross_entropy": "FusedLoss", "matmul": "MatMul", "mean": "Mean", "mul": "Mul",
-    "ones_like": "OnesLike", "relu": "ReLU", "relu2": "ReLU2", "rmsnorm": "RMSNorm", "rope": "RoPE", "scale": "Scale",
-    "sgd_update": "SGDUpdate", "sigmoid": "Sigmoid", "silu": "SiLU", "sinusoidal": "Sinusoidal", "softmax": "Softmax",
-    "sub": "Sub", "sum": "Sum", "swiglu": "SwiGLU", "tanh": "Tanh", "zero": "Zero",
+    "linear_cross_entropy": "FusedLoss", "linear_packed": "PackedLinear",
+    "linear_packed_bfloat16": "PackedPairedLinear", "matmul": "MatMul", "mean": "Mean", "mul": "Mul",
+    "ones_like": "OnesLike", "pack_weight": "Packing", "pack_weight_bfloat16": "PairedPacking", "relu": "ReLU",
+    "relu2": "ReLU2", "rmsnorm": "RMSNorm", "rope": "RoPE", "scale": "Scale", "sgd_update": "SGDUpdate",
+    "sigmoid": "Sigmoid", "silu": "SiLU", "sinusoidal": "Sinusoidal", "softmax": "Softmax", "sub": "Sub", "sum": "Sum",
+    "swiglu": "SwiGLU", "tanh": "Tanh", "zero": "Zero",
 }  # fmt: skip
 
 
@@ -32,6 +34,7 @@ def microgpt_passes() -> dict[str, str]:
     return {
         "bfloat16": "microgpt_simd.passes.bfloat16:BFloat16",
         "fused-loss": "microgpt_simd.passes.fused_loss:FusedLoss",
+        "packed-weights": "microgpt_simd.passes.packed_weights:PackedWeights",
     }
 
 

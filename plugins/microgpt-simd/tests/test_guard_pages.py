@@ -19,11 +19,14 @@ from microgpt_core.engine.backends import Kernels
 from microgpt_core.testing import case as cases
 from microgpt_core.testing.case import Given, make_case
 from microgpt_core.testing.red_zones import Guarded
+from microgpt_simd.linear_packed import panels
 from microgpt_simd.ops import KERNELS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to protect a page")
 PAGE = mmap.PAGESIZE
 PLACES = ("end", "begin", "unaligned")
+PRODUCTS = {"linear", "linear_bfloat16", "linear_packed", "linear_packed_bfloat16", "matmul"}
+PRODUCTS |= {"pack_weight", "pack_weight_bfloat16"}  # what they are packed by
 UNARY = ("relu", "relu2", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh", "softmax", "sum", "mean", "ones_like")
 EVERY_OP = set(KERNELS) - {"clip_factor"}  # which is of one number each
 
@@ -100,8 +103,14 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
 
 
 def products(rows: int, inner: int, columns: int) -> Iterator[tuple[str, dict[str, Given], dict[str, Any]]]:
+    x, bias = (rows, inner), (columns,)
     for op in ("linear", "linear_bfloat16"):
-        yield op, {"x": (rows, inner), "weight": (columns, inner), "bias": (columns,)}, {}
+        yield op, {"x": x, "weight": (columns, inner), "bias": bias}, {}
+    for op in ("pack_weight", "pack_weight_bfloat16"):
+        yield op, {"weight": (columns, inner)}, {}
+    one, two = panels(columns, inner), panels(columns, -(-inner // 2))
+    yield "linear_packed", {"x": x, "packed": one, "bias": bias}, {"n_out": columns}
+    yield "linear_packed_bfloat16", {"x": x, "packed": (two, range(9)), "bias": bias}, {"n_out": columns}
     yield "matmul", {"a": (rows, inner), "b": (inner, columns)}, {}
 
 
@@ -147,7 +156,7 @@ def test_no_packed_product_leaves_its_buffers(
 ) -> None:
     threads(n_threads)
     for sizes in LARGE:
-        assert run_all(products(*sizes), kernels) == {"linear", "linear_bfloat16", "matmul"}
+        assert run_all(products(*sizes), kernels) == PRODUCTS
 
 
 @pytest.mark.slow

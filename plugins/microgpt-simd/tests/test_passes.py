@@ -83,12 +83,12 @@ def test_that_of_a_fused_loss_too() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, ["fused-loss"]),
-        ({"precision": "bfloat16"}, ["fused-loss", "bfloat16"]),
+        ({}, ["packed-weights", "fused-loss"]),
+        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", "bfloat16"]),
         ({"backend": ["reference", "simd"]}, []),
         ({"kernels": {"linear": "reference"}}, []),
-        ({"kernels": {"cross_entropy": "reference"}}, []),
-        ({"kernels": {"add": "reference"}}, ["fused-loss"]),
+        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights"]),
+        ({"kernels": {"add": "reference"}}, ["packed-weights", "fused-loss"]),
     ],
 )
 def test_which_of_them_a_pipeline_has(given: dict[str, Any], expected: list[str]) -> None:

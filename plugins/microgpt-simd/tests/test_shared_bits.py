@@ -25,6 +25,13 @@ SHARED: dict[str, tuple[dict[str, Given], dict[str, Any]]] = {
     "layernorm": ({"x": (ROWS, WIDTH), "weight": (WIDTH,), "bias": (WIDTH,)}, {}),
     "linear": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {}),
     "linear_bfloat16": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {}),
+    "pack_weight": ({"weight": (301, 300)}, {}),
+    "pack_weight_bfloat16": ({"weight": (301, 301)}, {}),
+    "linear_packed": ({"x": (13, 300), "packed": (7, 300, 48), "bias": (301,)}, {"n_out": 301}),
+    "linear_packed_bfloat16": (
+        {"x": (13, 301), "packed": ((7, 151, 48), range(0x3F803F00, 0x40004000, 0x10001)), "bias": (301,)},
+        {"n_out": 301},
+    ),
     "linear_cross_entropy": (
         {"x": (ROWS, 60), "weight": (WIDTH, 60), "targets": ((ROWS,), range(WIDTH)), "weight_gradient": (WIDTH, 60)},
         {"bfloat16": True},

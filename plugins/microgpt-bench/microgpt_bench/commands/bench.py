@@ -62,6 +62,7 @@ Examples:
 GENERATE_EXAMPLES = """\b
 Examples:
   microgpt bench generate --model char-small --against torch
+  microgpt bench generate --model gpt2 --backend simd --precision float32,bfloat16 --against torch
 """
 TOKENIZE_EXAMPLES = """\b
 Examples:

@@ -3,6 +3,7 @@
 from microgpt_bench.candidate import Candidate
 from microgpt_bench.golden import GOLDEN, Golden
 from microgpt_bench.work.choice import choice
+from microgpt_core.components import Pass
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.tensor import Tensor
@@ -22,10 +23,17 @@ def needed(bench: str, model: str, who: Candidate) -> int:
     try:
         golden, kernels = (GOLDEN[model], REFERENCE) if who.peer else choice(GOLDEN[model], who)
         weights = 4 * golden.shape().n_parameters
-        held, workspace = training_bytes(golden, kernels) if bench in TRAINING else (weights, 0)
+        held, workspace = (
+            training_bytes(golden, kernels) if bench in TRAINING else (weights + kept(kernels, weights), 0)
+        )
     except ConfigurationError:
         return 0
     return PEER + weights + held if who.peer else OWN + held + workspace  # a peer begins with a model of ours
+
+
+def kept(kernels: Kernels, weights: int) -> int:
+    """What a pass may hold of the weights as long as a session lives: a second copy at most."""
+    return weights if any(type(each).session is not Pass.session for each in kernels.passes) else 0
 
 
 def training_bytes(golden: Golden, kernels: Kernels) -> tuple[int, int]:

@@ -22,6 +22,7 @@
 #include "layernorm.c"
 #include "linear.c"
 #include "linear_cross_entropy.c"
+#include "linear_packed.c"
 #include "positions.c"
 #include "rmsnorm.c"
 #include "swiglu.c"
@@ -47,6 +48,8 @@ static const entry entries[] = {
     {"linear_bfloat16.forward", linear_bfloat16_forward, product_workspace},
     {"linear_bfloat16.backward", linear_bfloat16_backward, product_workspace},
     {"linear_cross_entropy.forward", linear_cross_entropy_forward, linear_cross_entropy_workspace},
+    FORWARD(pack_weight), FORWARD(pack_weight_bfloat16), FORWARD(linear_packed),
+    {"linear_packed_bfloat16.forward", linear_packed_bfloat16_forward, linear_packed_bfloat16_workspace},
     {"matmul.forward", matmul_forward, product_workspace},
     {"matmul.backward", matmul_backward, product_workspace},
     {"attention.forward", attention_forward, attention_forward_workspace},
