@@ -50,12 +50,13 @@ static void multiply_panel(const packed_job *job, int64_t panel)
         tile t = {.k = width - k0 < STRETCH ? width - k0 : STRETCH, .b_row = PANEL, .c_row = out->width, .add = k0 > 0};
         for (int64_t j = 0; j < n; j += PASS) {
             const int64_t vectors = pieces(n - j < PASS ? n - j : PASS, LANES);
-            const int64_t count = pieces(rows, most_rows[vectors]), at = panel * PANEL + j;
+            const int64_t at = panel * PANEL + j;
+            const cut strips = cut_up(rows, most_rows[vectors]);
             t.last = n - j < vectors * LANES ? (int)(n - j - (vectors - 1) * LANES) : LANES;
             t.b = (const float *)packed->data + panel * numbers_of_panel(packed) + k0 * PANEL + j;
             t.bias = bias && k0 + t.k == width ? bias + at : 0;
-            for (int64_t i = 0; i < count; i++) {
-                const int64_t row = piece(rows, count, i), mr = piece(rows, count, i + 1) - row;
+            for (int64_t i = 0; i < strips.count; i++) {
+                const int64_t row = piece(strips, i), mr = piece(strips, i + 1) - row;
                 t.a = (matrix){job->a.at + row * job->a.row + k0, job->a.row, 1};
                 t.c = (float *)out->data + row * out->width + at;
                 tiles[job->paired ? PAIRED : t.last < LANES ? RAGGED : WHOLE][vectors][mr](&t);

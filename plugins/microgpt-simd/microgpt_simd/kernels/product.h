@@ -223,7 +223,7 @@ typedef struct {
 enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
 
 /* The panels of B that are read together: packed side by side, or where B lies. */
-INLINE void pack_panels(float *to, const product *p, cut panels, int64_t k0, int64_t k, int64_t n0, int64_t n, const int paired)
+INLINE void pack_b(float *to, const product *p, cut panels, int64_t k0, int64_t k, int64_t n0, int64_t n, const int paired)
 {
     for (int64_t j = 0; j < panels.count; j++) {
         const int64_t first = piece(panels, j) * LANES, end = piece(panels, j + 1) * LANES, last = end < n ? end : n;
@@ -253,7 +253,7 @@ INLINE void product_in_tiles(const product *p, const int paired)
             const int64_t k_here = k - k0 < stretch ? k - k0 : stretch;
             tile t = {.k = paired ? pieces(k_here, 2) : k_here, .c_row = p->c_row, .add = p->add || k0 > 0};
             if (packs_b)
-                pack_panels(packed_b, p, panels, k0, k_here, n0, n_here, paired);
+                pack_b(packed_b, p, panels, k0, k_here, n0, n_here, paired);
             for (int64_t m0 = 0; m0 < m; m0 += rows) {
                 const int64_t m_here = m - m0 < rows ? m - m0 : rows;
                 const cut strips = cut_up(m_here, most_rows[most_v]);
