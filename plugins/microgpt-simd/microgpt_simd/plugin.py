@@ -32,6 +32,7 @@ def microgpt_passes() -> dict[str, str]:
     return {
         "bfloat16": "microgpt_simd.passes.bfloat16:BFloat16",
         "fused-loss": "microgpt_simd.passes.fused_loss:FusedLoss",
+        "shared-gradient": "microgpt_simd.passes.shared_gradient:SharedGradient",
     }
 
 
