@@ -323,48 +323,87 @@ typedef struct {
     float *scratch;
 } product;
 
-static void product_part(const product *p, int64_t m, int64_t n, float *c, matrix a, matrix b, const float *bias, int worker)
+/* What remains of product_alone where there is nothing to cut: a single panel, a single stretch, and an A that is read
+   where it lies. In the smallest models cutting takes as long as multiplying. */
+INLINE int is_narrow(const product *p)
+{
+    const int near_a = p->a.column == 1 || p->k * p->a.column * 4 <= NEAR;
+    const int near_b = p->b.column != 1 || p->k * p->b.row * 4 <= 16 * NEAR || p->m <= 2 * most_rows[1];
+    return p->n <= MOST_VECTORS * LANES && p->k <= STRETCH && near_a && near_b && !p->paired;
+}
+
+INLINE void product_narrow(const product *p, float *scratch)
+{
+    const int nv = ((int)p->n + LANES - 1) / LANES, last = (int)p->n - (nv - 1) * LANES, most = most_rows[nv];
+    const run *of_rows = tiles[last < LANES ? RAGGED : WHOLE][nv];
+    tile t = {.k = p->k, .a = p->a, .b = p->b.at, .b_row = p->b.row, .c = p->c, .c_row = p->c_row, .bias = p->bias,
+              .add = p->add, .last = last};
+    if (p->b.column != 1) {
+        pack_columns(scratch, p->b, p->k, p->n);
+        t.b = scratch;
+        t.b_row = nv * LANES;
+    }
+    for (int64_t left = p->m, mr; left > 0; left -= mr) { /* the last two tiles share what is left */
+        mr = left <= most ? left : left < 2 * most ? left / 2 : most;
+        of_rows[mr](&t);
+        t.a.at += mr * t.a.row;
+        t.c += mr * t.c_row;
+    }
+}
+
+/* By one worker. A product comes by address: as arguments its numbers would be copied in vectors, which has to wait for
+   numbers that were written one by one just before. */
+static void product_part(const product *p, int worker)
 {
     float *scratch = p->scratch + worker * PRODUCT_SCRATCH;
-    const int few = b.column != 1 && a.column == 1 && m <= FEW ? (int)m : 0;
-#define FEW_ROWS(m, paired)                                                            \
-    case 2 * m + paired:                                                               \
-        product_few(c, p->c_row, m, n, p->k, a, b, p->add, bias, paired);              \
+    const int few = p->b.column != 1 && p->a.column == 1 && p->m <= FEW ? (int)p->m : 0;
+    if (!few && is_narrow(p)) {
+        product_narrow(p, scratch);
+        return;
+    }
+#define FEW_ROWS(m, paired)                                                                    \
+    case 2 * m + paired:                                                                       \
+        product_few(p->c, p->c_row, m, p->n, p->k, p->a, p->b, p->add, p->bias, paired);       \
         break;
     switch (2 * few + (p->paired != 0)) {
         FEW_ROWS(1, 0) FEW_ROWS(2, 0) FEW_ROWS(3, 0) FEW_ROWS(4, 0)
         FEW_ROWS(1, 1) FEW_ROWS(2, 1) FEW_ROWS(3, 1) FEW_ROWS(4, 1)
     case 1:
-        product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 1);
+        product_alone(p->c, p->c_row, p->m, p->n, p->k, p->a, p->b, p->add, p->bias, scratch, 1);
         break;
     default:
-        product_alone(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch, 0);
+        product_alone(p->c, p->c_row, p->m, p->n, p->k, p->a, p->b, p->add, p->bias, scratch, 0);
     }
 }
 
 static void product_rows(void *job, int64_t first, int64_t last, int worker)
 {
-    const product *p = job;
-    matrix a = {p->a.at + first * p->a.row, p->a.row, p->a.column};
-    product_part(p, last - first, p->n, p->c + first * p->c_row, a, p->b, p->bias, worker);
+    product part = *(const product *)job;
+    part.m = last - first;
+    part.a.at += first * part.a.row;
+    part.c += first * part.c_row;
+    product_part(&part, worker);
 }
 
 static void product_columns(void *job, int64_t first, int64_t last, int worker) /* in vectors */
 {
-    const product *p = job;
-    const int64_t from = first * LANES, to = last * LANES < p->n ? last * LANES : p->n;
-    matrix b = {p->b.at + from * p->b.column, p->b.row, p->b.column};
-    product_part(p, p->m, to - from, p->c + from, p->a, b, p->bias ? p->bias + from : 0, worker);
+    product part = *(const product *)job;
+    const int64_t from = first * LANES, to = last * LANES < part.n ? last * LANES : part.n;
+    part.n = to - from;
+    part.b.at += from * part.b.column;
+    part.c += from;
+    part.bias = part.bias ? part.bias + from : 0;
+    product_part(&part, worker);
 }
 
 /* Below so many multiply-adds a second worker costs more than it brings. */
 enum { PRODUCT_ALONE = 1 << 18 };
 
-static void multiply(const mg_call *call, product p)
+INLINE void multiply(const mg_call *call, product p)
 {
     p.scratch = call->workspace;
-    if (p.m * p.n * p.k < PRODUCT_ALONE)
-        product_rows(&p, 0, p.m, 0);
+    if (call->team->threads < 2 || p.m * p.n * p.k < PRODUCT_ALONE)
+        product_part(&p, 0);
     else if (p.m >= p.n)
         call->team->share(call->team, p.m, product_rows, &p);
     else
