@@ -22,6 +22,7 @@ from microgpt_simd.linear_bfloat16 import LinearBFloat16, round_bits
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.passes.shared_gradient import SharedGradient
 
 FUSED = "linear_cross_entropy"
 KINDS: dict[str, dict[str, Any]] = {
@@ -107,6 +108,15 @@ def test_planted_a_fusion_that_forgets_the_scale_is_found(kernels: Kernels, monk
     monkeypatch.setattr(fused_loss, "fuse", forgetful)
     window, fused = batches(3), replace(kernels, passes=[FusedLoss()])
     assert gradients("gpt2", fused, window)[1] != gradients("gpt2", kernels, window)[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"recompute": 1}, {"label_smoothing": 0.1}], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_shared_gradients_have_the_bits_of_copies(kind: str, options: dict[str, Any], kernels: Kernels) -> None:
+    shared = replace(kernels, passes=[FusedLoss(), SharedGradient()])
+    assert len(ops_of(shared, kind)) < len(ops_of(replace(kernels, passes=[FusedLoss()]), kind))
+    window = batches(2)
+    assert gradients(kind, shared, window, **options)[:2] == gradients(kind, kernels, window, **options)[:2]
 
 
 def test_a_target_outside_the_vocabulary_is_refused(kernels: Kernels) -> None:

@@ -1,14 +1,16 @@
 """When the pack's passes rewrite a plan, and when they leave it as it is. Their numbers are the kit's business."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from microgpt_core import ops
 from microgpt_core.components import Pass
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.capture import plan_of
+from microgpt_core.engine.capture import Captured, plan_of
 from microgpt_core.engine.plan import Plan
+from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.models.gpt import GPT
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.read import read_pipeline
@@ -17,8 +19,10 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.text.batch import windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_simd.backend import Simd
+from microgpt_simd.passes import shared_gradient
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.passes.shared_gradient import SharedGradient
 from microgpt_simd.plugin import microgpt_passes
 
 FUSED = "linear_cross_entropy"
@@ -80,14 +84,99 @@ def test_that_of_a_fused_loss_too() -> None:
     assert fused.attributes["bfloat16"] is True
 
 
+def copies(made: Plan) -> list[tuple[str, ...]]:
+    """Of each `add.backward`, the gradients that it still makes."""
+    made_by = [c.arguments for c in made.calls if (c.op.name, c.method) == ("add", "backward")]
+    return [tuple(name for name in ("d_a", "d_b") if arguments[name] is not None) for arguments in made_by]
+
+
+def test_no_gradient_of_a_sum_is_copied() -> None:
+    before, after = plan(), plan(SharedGradient())
+    assert copies(before) == [("d_a", "d_b")] * 3
+    assert copies(after) == []
+    assert after.region_bytes <= before.region_bytes
+
+
+def test_a_watched_gradient_stays_its_own() -> None:
+    assert len(copies(plan(SharedGradient(), watch=["grad block.0.mlp"]))) == 1
+
+
+def of_sum(x: Tensor, y: Tensor, z: Tensor) -> Any:
+    return ops.tanh(x) + ops.tanh(y)
+
+
+def of_itself(x: Tensor, y: Tensor, z: Tensor) -> Any:
+    middle = ops.tanh(x)
+    return middle + middle
+
+
+def of_parameters(x: Tensor, y: Tensor, z: Tensor) -> Any:
+    return x + ops.tanh(y)
+
+
+def of_a_spread(x: Tensor, y: Tensor, z: Tensor) -> Any:
+    return ops.tanh(x) + ops.tanh(z)
+
+
+def of_both_again(x: Tensor, y: Tensor, z: Tensor) -> Any:
+    a, b = ops.tanh(x), ops.tanh(y)
+    return ops.relu(a) * ops.relu(b) + (a + b)
+
+
+def of_one_that_is_read_first(x: Tensor, y: Tensor, z: Tensor) -> Any:
+    b = ops.tanh(y)
+    a = ops.tanh(x) * b
+    return b + ops.relu(a)
+
+
+def step_of(compute: Callable[..., Tensor]) -> tuple[Callable[[], Tensor], list[Tensor]]:
+    """The loss of a function with its gradients, and what they are the gradients of."""
+    taken = [tensor(numbers, requires_grad=True) for numbers in ([[0.5, -0.3]] * 2, [[0.2, 0.7]] * 2, [0.1, 0.4])]
+
+    def step() -> Tensor:
+        loss: Tensor = ops.sum(compute(*taken))
+        loss.backward()
+        return loss
+
+    return step, taken
+
+
+def gradients_of(compute: Callable[..., Tensor], *passes: Pass) -> list[Any]:
+    step, taken = step_of(compute)
+    Captured(step, Kernels(passes=passes))()
+    return [None if x.grad is None else x.grad.tolist() for x in taken]
+
+
+SUMS = {
+    of_sum: [],
+    of_itself: [("d_a", "d_b")],
+    of_parameters: [("d_a",)],
+    of_a_spread: [("d_b",)],
+    of_both_again: [("d_b",)],
+    of_one_that_is_read_first: [],
+}
+
+
+@pytest.mark.parametrize("compute", SUMS, ids=lambda compute: compute.__name__)
+def test_which_gradients_may_share(compute: Callable[..., Tensor]) -> None:
+    assert copies(plan_of(step_of(compute)[0], kernels=Kernels(passes=[SharedGradient()]))) == SUMS[compute]
+    assert gradients_of(compute, SharedGradient()) == gradients_of(compute)
+
+
+def test_planted_gradients_that_share_too_freely_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are added to, each as if it were alone."""
+    monkeypatch.setattr(shared_gradient, "first_change", lambda *_: float("inf"))
+    assert gradients_of(of_both_again, SharedGradient()) != gradients_of(of_both_again)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, ["packed-weights", "fused-loss"]),
-        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", "bfloat16"]),
+        ({}, ["packed-weights", "fused-loss", "shared-gradient"]),
+        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", "shared-gradient", "bfloat16"]),
         ({"backend": ["reference", "simd"]}, []),
-        ({"kernels": {"linear": "reference"}}, []),
-        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights"]),
+        ({"kernels": {"linear": "reference"}}, ["shared-gradient"]),
+        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights", "shared-gradient"]),
         ({"kernels": {"add": "reference"}}, ["packed-weights", "fused-loss"]),
     ],
 )

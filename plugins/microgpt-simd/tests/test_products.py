@@ -55,6 +55,20 @@ def test_a_row_alone_has_the_bits_that_it_has_in_a_batch(k: int, n: int, level: 
             assert ops.linear(tensor(x.tolist()[:count]), w).tolist() == whole[:count]
 
 
+@pytest.mark.parametrize("k", [5, 64, 300, 513])
+@pytest.mark.parametrize("m", [8, 33])
+def test_columns_alone_have_the_bits_that_they_have_in_a_wide_product(
+    m: int, k: int, level: str, kernels: Kernels
+) -> None:
+    """Where there is a single panel and a single stretch, nothing is cut: the sums are the same."""
+    rng = Random(m + k)
+    x, w = drawn(rng, m, k), drawn(rng, 130, k)
+    with use_kernels(kernels):
+        whole = ops.linear(x, w).tolist()
+        for count in (1, 5, 16, 31, 64):
+            assert ops.linear(x, tensor(w.tolist()[:count])).tolist() == [row[:count] for row in whole]
+
+
 def test_gradients_add_up_to_the_bit_however_rows_are_shared(level: str, kernels: Kernels, threads: object) -> None:
     rng = Random(1)
     x, w = drawn(rng, 130, 200), drawn(rng, 150, 200)

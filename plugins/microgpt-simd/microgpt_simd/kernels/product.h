@@ -281,6 +281,34 @@ INLINE void product_in_tiles(const product *p, const int paired)
     }
 }
 
+/* What remains of it where there is nothing to cut: a single panel, a single stretch, and an A that is read where it lies.
+   In the smallest models cutting takes as long as multiplying. */
+INLINE int is_narrow(const product *p)
+{
+    const int near_a = p->a.column == 1 || p->k * p->a.column * 4 <= NEAR;
+    const int near_b = p->b.column != 1 || p->k * p->b.row * 4 <= 16 * NEAR || p->m <= 2 * most_rows[1];
+    return p->n <= MOST_VECTORS * LANES && p->k <= STRETCH && near_a && near_b;
+}
+
+static void product_narrow(const product *p)
+{
+    const int nv = ((int)p->n + LANES - 1) / LANES, last = (int)p->n - (nv - 1) * LANES, most = most_rows[nv];
+    const run *of_rows = tiles[last < LANES ? RAGGED : WHOLE][nv];
+    tile t = {.k = p->k, .a = p->a, .b = p->b.at, .b_row = p->b.row, .c = p->c, .c_row = p->c_row, .bias = p->bias,
+              .add = p->add, .last = last};
+    if (p->b.column != 1) {
+        pack_columns(p->scratch, p->b, p->k, p->n);
+        t.b = p->scratch;
+        t.b_row = nv * LANES;
+    }
+    for (int64_t left = p->m, mr; left > 0; left -= mr) { /* the last two tiles share what is left */
+        mr = left <= most ? left : left < 2 * most ? left / 2 : most;
+        of_rows[mr](&t);
+        t.a.at += mr * t.a.row;
+        t.c += mr * t.c_row;
+    }
+}
+
 /* A few rows times a matrix on its side, such as one token's numbers times a weight: packing would cost more than
    multiplying, so LANES x LANES numbers at a time are turned in registers and used there. The sums are those of a tile. */
 enum { FEW = 4 };
@@ -333,44 +361,51 @@ FEW_ROWS(1) FEW_ROWS(2) FEW_ROWS(3) FEW_ROWS(4)
 static void many_floats(const product *p) { product_in_tiles(p, 0); }
 static void many_pairs(const product *p) { product_in_tiles(p, 1); }
 
-static void product_part(product p, int worker)
+/* By one worker, whose scratch the product has. It comes by address: as an argument its numbers would be copied in
+   vectors, which has to wait for numbers that were written one by one just before. */
+static void product_part(const product *p)
 {
     static void (*const ways[2][FEW + 1])(const product *) = {
         {many_floats, few_floats_1, few_floats_2, few_floats_3, few_floats_4},
         {many_pairs, few_pairs_1, few_pairs_2, few_pairs_3, few_pairs_4},
     };
-    p.scratch += worker * PRODUCT_SCRATCH;
-    ways[p.paired != 0][p.b.column != 1 && p.a.column == 1 && p.m <= FEW ? p.m : 0](&p);
+    const int few = p->b.column != 1 && p->a.column == 1 && p->m <= FEW ? (int)p->m : 0;
+    if (!few && !p->paired && is_narrow(p))
+        product_narrow(p);
+    else
+        ways[p->paired != 0][few](p);
 }
 
 static void product_rows(void *job, int64_t first, int64_t last, int worker)
 {
-    product p = *(const product *)job;
-    p.m = last - first;
-    p.c += first * p.c_row;
-    p.a.at += first * p.a.row;
-    product_part(p, worker);
+    product part = *(const product *)job;
+    part.m = last - first;
+    part.a.at += first * part.a.row;
+    part.c += first * part.c_row;
+    part.scratch += worker * PRODUCT_SCRATCH;
+    product_part(&part);
 }
 
 static void product_columns(void *job, int64_t first, int64_t last, int worker) /* in vectors */
 {
-    product p = *(const product *)job;
-    const int64_t from = first * LANES;
-    p.n = last * LANES < p.n ? last * LANES - from : p.n - from;
-    p.c += from;
-    p.b.at += from * p.b.column;
-    p.bias = p.bias ? p.bias + from : 0;
-    product_part(p, worker);
+    product part = *(const product *)job;
+    const int64_t from = first * LANES, to = last * LANES < part.n ? last * LANES : part.n;
+    part.n = to - from;
+    part.b.at += from * part.b.column;
+    part.c += from;
+    part.bias = part.bias ? part.bias + from : 0;
+    part.scratch += worker * PRODUCT_SCRATCH;
+    product_part(&part);
 }
 
 /* Below so many multiply-adds a second worker costs more than it brings. */
 enum { PRODUCT_ALONE = 1 << 18 };
 
-static void multiply(const mg_call *call, product p)
+INLINE void multiply(const mg_call *call, product p)
 {
     p.scratch = call->workspace;
-    if (p.m * p.n * p.k < PRODUCT_ALONE)
-        product_rows(&p, 0, p.m, 0);
+    if (call->team->threads < 2 || p.m * p.n * p.k < PRODUCT_ALONE)
+        product_part(&p);
     else if (p.m >= p.n)
         call->team->share(call->team, p.m, product_rows, &p);
     else
