@@ -265,19 +265,23 @@ static void near_backward_part(void *job, int64_t first, int64_t last, int worke
         float *out = take_side(&at, FLOATS(4) + from, s.channels, s.length, h.channels);
         float *lse = take_side(&at, FLOATS(5) + h.b * s.length * s.n_head + h.head, s.n_head, s.length, h.heads);
         float *weights = take_side(&at, 0, 0, s.length, NEAR_KEYS), *errors = take_side(&at, 0, 0, s.length, NEAR_KEYS);
-        int64_t most, most_of_all = 0;
-        for (int64_t t = 0; t < s.length; t++)
-            most_of_all = sees_back(&s, h.b, t) > most_of_all ? sees_back(&s, h.b, t) : most_of_all;
+        vi near[LONGEST / LANES];
+        int64_t most[LONGEST / LANES], most_of_all = 0;
+        for (int64_t t = 0; t < s.length; t += LANES) {
+            near[t / LANES] = near_lanes(&s, h.b, t, &most[t / LANES]);
+            most_of_all = most[t / LANES] > most_of_all ? most[t / LANES] : most_of_all;
+        }
         for (int64_t i = 0; i < h.heads; i++) {
             const int64_t to = i * s.width * row;
             const near_sides n = {q + to, d_out + to, lse + i * row, k + to, v + to, out + to, weights, errors};
+            for (int64_t t = 0; t < s.length; t += LANES)
+                near_errors(&s, &n, t, near[t / LANES], most[t / LANES], most_of_all);
             for (int64_t t = 0; t < s.length; t += LANES) {
-                const vi near = near_lanes(&s, h.b, t, &most);
-                near_errors(&s, &n, t, near, most, most_of_all);
-            }
-            for (int64_t t = 0; t < s.length; t += LANES) {
-                gather_near(n.k + t, errors + t, n.q + t, row, s.width, most_of_all);
-                gather_near(n.v + t, weights + t, n.d_out + t, row, s.width, most_of_all);
+                int64_t back = 0; /* of the queries that may see these keys */
+                for (int64_t i = t; i < s.length && i < t + LANES + NEAR_KEYS; i += LANES)
+                    back = most[i / LANES] > back ? most[i / LANES] : back;
+                gather_near(n.k + t, errors + t, n.q + t, row, s.width, back);
+                gather_near(n.v + t, weights + t, n.d_out + t, row, s.width, back);
             }
         }
         const float *sides[] = {out, k, v};
