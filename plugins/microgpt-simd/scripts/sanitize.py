@@ -32,6 +32,7 @@ PROGRAMS = (  # rewritten by passes, joined in sweeps, timed, and in loops
     "test_pass_numbers.py",
     "test_sweeps.py",
     "test_timed_program.py",
+    "test_warnings.py",
     "test_bits.py::test_a_loop_gives_the_bits_of_step_after_step",
 )
 SHARING = ("test_shared_bits.py", "test_forks.py")

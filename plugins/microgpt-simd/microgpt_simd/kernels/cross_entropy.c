@@ -4,7 +4,8 @@
 
 enum { IGNORED = -1 };
 
-/* What the sum of losses is multiplied by; MG_OUT_OF_RANGE for a target that is neither a token nor ignored. */
+/* What the sum of losses is multiplied by; MG_OUT_OF_RANGE for a target that is neither a token nor ignored, MG_WARNED
+   where none counts. */
 static int check_targets(const mg_call *call, int targets, int64_t vocab_size, const float *scale, double *factor)
 {
     const int32_t *ids = INTS(targets);
@@ -16,7 +17,7 @@ static int check_targets(const mg_call *call, int targets, int64_t vocab_size, c
         count += ids[t] != IGNORED;
     }
     *factor = scale ? *scale : 1.0 / (double)(count ? count : 1);
-    return MG_OK;
+    return count ? MG_OK : warned(call, "every target is ignored, so the loss is 0 and nothing is learned");
 }
 
 /* The powers of a row, exp(z - top), into y, if there is one; their sum, and that of all but the target's. A target that
@@ -58,13 +59,13 @@ static int cross_entropy_forward(const mg_call *call)
     const int64_t rows = call->array[1].rows, width = call->array[1].width;
     double factor, sum = 0;
     int code = check_targets(call, 2, width, FLOATS(3), &factor);
-    if (code)
+    if (code == MG_OUT_OF_RANGE)
         return code;
     share_rows(call, rows, width, cross_entropy_forward_part);
     for (int64_t t = 0; t < rows; t++)
         sum += ((double *)call->workspace)[t];
     *FLOATS(0) = (float)(sum * factor);
-    return MG_OK;
+    return code;
 }
 
 static void cross_entropy_backward_part(void *job, int64_t first, int64_t last, int worker)
@@ -101,8 +102,10 @@ static int cross_entropy_backward(const mg_call *call)
 {
     double factor;
     int code = check_targets(call, 3, call->array[2].width, FLOATS(4), &factor);
-    if (code || !FLOATS(0))
+    if (code == MG_OUT_OF_RANGE)
         return code;
+    if (!FLOATS(0))
+        return MG_OK;
     *(double *)call->workspace = factor * *FLOATS(1);
     share_rows(call, call->array[2].rows, call->array[2].width, cross_entropy_backward_part);
     return MG_OK;

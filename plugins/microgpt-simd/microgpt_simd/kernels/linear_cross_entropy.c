@@ -54,7 +54,7 @@ static int linear_cross_entropy_forward(const mg_call *call)
     chunk c = {.losses = (double *)((char *)call->workspace + product_workspace(call)), .width = width,
                .smoothing = call->attribute[0].number};
     int code = check_targets(call, 4, width, FLOATS(5), &c.factor);
-    if (code)
+    if (code == MG_OUT_OF_RANGE)
         return code;
     c.logits = (float *)(c.losses + most);
     double sum = 0;
@@ -74,5 +74,5 @@ static int linear_cross_entropy_forward(const mg_call *call)
                                      .a = turned(c.logits, width), .b = some, .paired = paired});
     }
     *FLOATS(0) = (float)(sum * c.factor);
-    return MG_OK;
+    return code;
 }
