@@ -13,8 +13,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, new_environment):
     return new_environment(tmp_path_factory.mktemp("workshop"), "microgpt-numpy", "copier", "pytest")
 
 
-def make(env, kind: str, name: str) -> None:
-    """Make a pack, then do all that is printed and run its tests."""
+def check_new_pack(env, kind: str, name: str) -> None:
+    """Make a pack: all that is printed can be done, and its tests pass."""
     commands = env.microgpt("plugins", "new", kind, name).stdout.splitlines()
     assert len(commands) == 3
     for command in commands:
@@ -30,12 +30,12 @@ def make(env, kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS_OF_PACKS if kind != "kernel"])
 def test_a_new_pack_does_all_that_is_printed(kind: str, workshop) -> None:
-    make(workshop, kind, f"my-{kind}")
+    check_new_pack(workshop, kind, f"my-{kind}")
 
 
 def test_a_kernel_for_an_op_of_ones_own(workshop) -> None:
-    make(workshop, "op", "swish")
-    make(workshop, "kernel", "numpy/swish")
+    check_new_pack(workshop, "op", "swish")
+    check_new_pack(workshop, "kernel", "numpy/swish")
     # The template leaves large calls to the next backend, until it is written.
     small = ("model.n_embd=4", "model.n_head=1", "model.block_size=4", "train.batch_size=1", "backend=numpy")
     settings = [word for setting in (*small, "model.activation=swish") for word in ("--set", setting)]

@@ -51,7 +51,7 @@ def texts(space: dict[str, Any], prompt: str, temperature: float = 0.8, **settin
     return [space["generate"](prompt, random.Random(i), temperature, top_k, top_p, limit) for i in range(3)]
 
 
-def same(model: GPT, tokenizer: Tokenizer) -> dict[str, Any]:
+def assert_same(model: GPT, tokenizer: Tokenizer) -> dict[str, Any]:
     """The program, which writes what the model writes and has its logits in every place of the block."""
     space, session = run(source(model, tokenizer, "model")), Session(model)
     cache = [([], []) for _ in range(space["N_CACHES"])]
@@ -69,29 +69,34 @@ def same(model: GPT, tokenizer: Tokenizer) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fields", MEMBERS, ids=str)
 def test_a_program_is_the_model_to_the_bit(fields: dict[str, Any]) -> None:
-    same(made(**fields), characters())
+    assert_same(made(**fields), characters())
 
 
 @pytest.mark.parametrize("fields", LONG, ids=str)
 def test_attention_that_needs_tiles(fields: dict[str, Any]) -> None:
-    assert "attention_in_tiles" in same(made(**fields), characters())
+    space = assert_same(made(**fields), characters())
+    assert "attention_in_tiles" in space
 
 
 @pytest.mark.parametrize("options", [{"add_bos": False}, {"normalize": "NFC"}])
 def test_characters_with_options(options: dict[str, Any]) -> None:
     tokenizer = characters(**options)
-    space = same(made(tokenizer), tokenizer)
+    space = assert_same(made(tokenizer), tokenizer)
     assert space["BOS"] == tokenizer.bos
 
 
-@pytest.mark.parametrize("name", ['"""\nexit()', "a\\N b", "名 前"])
-def test_a_name_is_only_a_name(name: str) -> None:
+@pytest.mark.parametrize(("name", "title"), [('"""\nexit()', "____exit__"), ("a\\N b", "a_N b"), ("名 前", "名 前")])
+def test_a_name_is_only_a_name(name: str, title: str) -> None:
     model = made()
-    check(source(model, characters(), name), model)
+    program = source(model, characters(), name)
+    check(program, model)  # raises unless it computes the model's logits
+    docstring = ast.get_docstring(ast.parse(program))
+    assert docstring is not None
+    assert docstring.startswith(f"{title}: a language model")
 
 
 def test_float64() -> None:
-    same(made(precision="float64"), characters())
+    assert_same(made(precision="float64"), characters())
 
 
 def test_every_field_and_every_activation_of_the_family_is_among_the_members() -> None:
@@ -127,7 +132,8 @@ def test_a_formula_stands_for_the_core_s_own_op_alone() -> None:
     class Louder(type(OPS["rmsnorm"])):
         name = "rmsnorm"
 
-    assert "rmsnorm_forward" in same(made(norm=Louder()), characters())  # another class comes as it is written
+    space = assert_same(made(norm=Louder()), characters())
+    assert "rmsnorm_forward" in space  # another class comes as it is written
     assert set(op_code.IN_ROWS) <= OPS.keys()
 
 
@@ -246,7 +252,7 @@ def pack(tmp_path: Path) -> dict[str, Any]:
     ids=str,
 )
 def test_ops_of_a_pack_come_with_all_that_they_need(pack: dict[str, Any], fields: dict[str, Any]) -> None:
-    space = same(made(**{name: pack.get(str(value), value) for name, value in fields.items()}), characters())
+    space = assert_same(made(**{name: pack.get(str(value), value) for name, value in fields.items()}), characters())
     assert "microgpt_core" not in space
 
 
@@ -309,7 +315,7 @@ class Bytes(Tokenizer):
 
 def test_a_tokenizer_of_a_pack_comes_as_its_class(tmp_path: Path) -> None:
     cls = read_file(written(tmp_path / "bytes_pack.py", TOKENIZER)).components["tokenizers"]["bytes"]
-    space = same(made(cls()), cls())
+    space = assert_same(made(cls()), cls())
     assert space["decode"](space["encode"]("né")) == "né"
     needy = TOKENIZER.replace("@dataclass", "import click\n\n@dataclass").replace("DataError(", "click.UsageError(")
     other = read_file(written(tmp_path / "needy.py", needy)).components["tokenizers"]["bytes"]

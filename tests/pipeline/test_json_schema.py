@@ -63,7 +63,7 @@ def test_packaged_pipelines_and_examples_are_valid(file: Any, validator: Any) ->
 
 @pytest.mark.parametrize("name", packaged())
 def test_with_every_default_written_out_they_are_too(name: str, registry: Registry, validator: Any) -> None:
-    validator.validate(to_dict(read_pipeline(name, registry)))
+    assert list(validator.iter_errors(to_dict(read_pipeline(name, registry)))) == []
 
 
 RIGHT = [
@@ -89,7 +89,7 @@ WRONG = [
 
 @pytest.mark.parametrize("text", RIGHT)
 def test_what_is_right_is_valid(text: str, validator: Any) -> None:
-    validator.validate(read_yaml(text, "t.yaml").data)
+    assert list(validator.iter_errors(read_yaml(text, "t.yaml").data)) == []
 
 
 @pytest.mark.parametrize("text", WRONG)

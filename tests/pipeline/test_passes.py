@@ -14,7 +14,7 @@ from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.runs.backends import find_kernels
-from microgpt_core.pipeline.runs.run import Reporter, Run
+from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.loader import load
 
 PACK = '''
@@ -73,31 +73,6 @@ SHORT = {
     "train.max_steps": 2, "generate.num_samples": 1, "dataset.validation": 0.01, "model.n_embd": 8,
     "train.batch_size": 1,
 }  # fmt: skip
-
-
-class Headlines(Reporter):
-    def __init__(self) -> None:
-        self.text = ""
-
-    def headline(self, text: str) -> None:
-        self.text += f"{text}\n"
-
-
-@pytest.fixture
-def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "loud.py"
-    file.write_text(PACK, encoding="utf-8")
-    return file
-
-
-@pytest.fixture
-def run(pack: Path) -> Callable[..., tuple[Run, str]]:
-    def made(**overrides: Any) -> tuple[Run, str]:
-        headlines = Headlines()
-        return mg.run("names", SHORT | overrides, plugins=[pack], reporter=headlines), headlines.text
-
-    return made
 
 
 CHOICES = [
@@ -175,11 +150,10 @@ def test_a_run_done_again_has_the_passes_that_it_had(pack: Path, run: Callable[.
 
 
 def test_going_on_with_other_passes_is_told_and_no_bits_are_promised(
-    pack: Path, run: Callable[..., tuple[Run, str]]
+    pack: Path, run: Callable[..., tuple[Run, str]], headlines: Any
 ) -> None:
     made, _ = run(**{"train.checkpoint_interval": 1})
     pack.write_text(PACK.replace('("shout", "call")', '("whisper",)'), encoding="utf-8")
-    headlines = Headlines()
     mg.resume(made.folder, {"train.max_steps": 3}, plugins=[pack], reporter=headlines)
     assert "since step 2: passes was ['shout', 'call'], is ['whisper']" in headlines.text
     with pytest.raises(mg.MicrogptError, match="went on after step 2 with other .*passes"):

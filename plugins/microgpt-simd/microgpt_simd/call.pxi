@@ -87,7 +87,10 @@ cdef class Call:
                 self.arrays[i].rows = 1
 
     def complain(self, int code):
-        """Raise what a kernel's return code means."""
+        """Raise what a kernel's return code means, or warn of it."""
+        if code == MG_WARNED and self.fault.warning is not NULL:
+            warnings.warn(f"{self.op}: {self.fault.warning.decode()}")
+            return
         if code != MG_OUT_OF_RANGE:
             raise RuntimeError(f"{self.op}: the native kernel failed with code {code}")
         fault = self.fault

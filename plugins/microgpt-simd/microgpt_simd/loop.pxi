@@ -38,6 +38,7 @@ cdef class Loop:
     cdef part_of_turn *parts
     cdef int n
     cdef int64_t most
+    cdef outcome warned  # the latest of whose warnings nobody has heard
 
     def __cinit__(self, parts):
         """Of the core's `LoopPart`s, each with one program to run."""
@@ -76,7 +77,10 @@ cdef class Loop:
             part = &self.parts[made.part]
             make_copies(self.copies, part.first_read, part.first_write, turn)
             made.code = run_calls(part.kernels, part.calls, part.n_calls, &made.call)
-            if made.code:
+            if made.code == MG_WARNED:
+                self.warned = made
+                made.code = MG_OK
+            elif made.code:
                 return made
             make_copies(self.copies, part.first_write, part.end, turn)
             if part.until is not NULL and not isfinite(part.until[turn]):
@@ -90,7 +94,7 @@ cdef class Loop:
         if not 0 <= first <= self.most or not 0 <= turns <= self.most - first:
             raise ValueError(f"a loop of {self.most} turns was asked for {turns} from {first} on")
         cdef int64_t turn = first, end = first + turns, look
-        cdef outcome made = outcome(True, MG_OK, 0, 0)
+        cdef outcome warned, made = outcome(True, MG_OK, 0, 0)
         cdef uint64_t before
         with nogil:
             before = mg_flush_denormals()
@@ -107,6 +111,10 @@ cdef class Loop:
                     before = mg_flush_denormals()
                     look = mg_nanoseconds() + PATIENCE
             mg_restore_denormals(before)
+        if self.warned.code:
+            warned = self.warned
+            self.warned.code = MG_OK
+            self.programs[warned.part].calls[warned.call].complain(warned.code)
         if made.code:
             self.programs[made.part].calls[made.call].complain(made.code)
         return turn - first

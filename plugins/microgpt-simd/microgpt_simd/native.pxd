@@ -10,6 +10,7 @@ cdef extern from "microgpt_simd.h" nogil:
     enum: MG_OK
     enum: MG_OUT_OF_RANGE
     enum: MG_FAILED
+    enum: MG_WARNED
 
     ctypedef struct mg_array:
         void *data
@@ -37,6 +38,7 @@ cdef extern from "microgpt_simd.h" nogil:
         int64_t found
         int64_t least
         int64_t most
+        const char *warning
 
     ctypedef struct mg_call:
         const mg_array *array

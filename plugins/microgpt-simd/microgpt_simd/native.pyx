@@ -12,6 +12,8 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+import warnings
+
 from microgpt_core.errors import DataError
 
 DEF MOST_ARRAYS = 16

@@ -37,14 +37,15 @@ cdef int nothing_left(const mg_call *call) noexcept nogil:
 
 
 cdef int run_calls(mg_kernel *kernels, mg_call **calls, int n, int *at) noexcept nogil:
-    """Run calls up to the first that fails: its code, and in `at` its number."""
-    cdef int i, code
+    """Run calls up to the first that fails: its code, and in `at` its number. Or those of the last that warns."""
+    cdef int i, code, found = MG_OK
     for i in range(n):
         code = kernels[i](calls[i])
         if code:
-            at[0] = i
-            return code
-    return MG_OK
+            found, at[0] = code, i
+            if code != MG_WARNED:
+                break
+    return found
 
 
 cdef class Program:
@@ -112,7 +113,7 @@ cdef class Program:
 
     def timed(self, ns):
         """Run as ever, and write the nanoseconds of each call. They add up to what the system's clock saw pass."""
-        cdef int i, code = 0
+        cdef int i, code, found = MG_OK, at = 0
         cdef uint64_t before
         cdef int64_t start
         cdef double per_tick
@@ -128,12 +129,14 @@ cdef class Program:
                 code = self.kernels[i](self.each[i])
                 self.ticks[i + 1] = mg_ticks()
                 if code:
-                    break
+                    found, at = code, i
+                    if code != MG_WARNED:
+                        break
             else:
                 per_tick = <double>(self.ticks[self.n] - self.ticks[0])
                 per_tick = (mg_nanoseconds() - start) / per_tick if per_tick else 0
                 for i in range(self.n):
                     times[i] = per_tick * <double>(self.ticks[i + 1] - self.ticks[i])
             mg_restore_denormals(before)
-        if code:
-            self.calls[i].complain(code)
+        if found:
+            self.calls[at].complain(found)

@@ -27,6 +27,14 @@ class Sanitizer:
 
 
 KERNELS = ("test_bad_calls.py", "test_boundary.py", "test_guard_pages.py", "test_products.py", "test_models.py")
+PROGRAMS = (  # rewritten by passes, joined in sweeps, timed, and in loops
+    "test_passes.py",
+    "test_pass_numbers.py",
+    "test_sweeps.py",
+    "test_timed_program.py",
+    "test_warnings.py",
+    "test_bits.py::test_a_loop_gives_the_bits_of_step_after_step",
+)
 SHARING = ("test_shared_bits.py", "test_forks.py")
 FORKLESS = (  # ThreadSanitizer can't follow a child that was forked beside threads
     "test_shared_bits.py",
@@ -40,7 +48,7 @@ SANITIZERS = {
         "-fsanitize=address,undefined -fno-sanitize-recover=all",
         ("libasan.so", "libubsan.so"),
         {"ASAN_OPTIONS": "detect_leaks=0:handle_segv=0", "PYTHONMALLOC": "malloc"},
-        ("test_sanitizers.py", *KERNELS, *SHARING),
+        ("test_sanitizers.py", *KERNELS, *PROGRAMS, *SHARING),
     ),
     "thread": Sanitizer("-fsanitize=thread", ("libtsan.so",), {}, ("test_sanitizers.py", *FORKLESS)),
 }

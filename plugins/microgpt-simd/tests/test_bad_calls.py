@@ -235,6 +235,9 @@ def check(wrong: Break, calls: int, seed: int = 0) -> Counter[str]:
     return found
 
 
+IGNORED = pytest.mark.filterwarnings("ignore:.*every target is ignored")  # odd numbers may all be -1
+
+
 def test_good_calls_are_good() -> None:
     assert {make().op.name for make in good_calls()} == set(KERNELS)
     for make in good_calls():
@@ -243,12 +246,14 @@ def test_good_calls_are_good() -> None:
         assert not call.spilled()
 
 
+@IGNORED
 @pytest.mark.parametrize("wrong", [*NEVER_FIT, *MAY_FIT], ids=lambda wrong: wrong.__name__)
 def test_bad_calls_are_refused_or_harmless(wrong: Break) -> None:
     check(wrong, 400)
 
 
 @pytest.mark.long
+@IGNORED
 @pytest.mark.parametrize("wrong", [*NEVER_FIT, *MAY_FIT], ids=lambda wrong: wrong.__name__)
 def test_a_million_bad_calls(wrong: Break, record_property: Callable[[str, object], None]) -> None:
     found = check(wrong, 66_700, 1)

@@ -146,7 +146,7 @@ def test_no_kernel_leaves_its_buffers_at_any_size(n: int, place: str, level: str
 
 
 # Over the stretches of k, the columns and the rows that are packed at a time, forward and backward; and with few rows.
-LARGE = [(97, 513, 530), (600, 531, 261), (5, 1030, 1030)]
+LARGE = [(97, 513, 530), (600, 531, 261), (5, 1030, 1030), (3, 1030, 1030)]
 
 
 @pytest.mark.parametrize("place", PLACES, indirect=True)

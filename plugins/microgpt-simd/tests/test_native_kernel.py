@@ -17,6 +17,7 @@ from microgpt_core.errors import ConfigurationError, ShapeError, SignatureError
 from microgpt_simd.backend import Simd
 from microgpt_simd.kernel import NativeKernel
 from microgpt_simd.levels import chosen_level, op_functions
+from microgpt_simd.native import Call
 
 
 class Ramp(Unary):
@@ -79,8 +80,11 @@ def test_it_runs_and_trains() -> None:
 @pytest.mark.parametrize("unwanted", [(), ("d_x",), ("d_b",)])
 def test_what_fits_is_bound(unwanted: tuple[str, ...]) -> None:
     """Also where nothing tells the shape of an input: nobody wants its gradient, and backward doesn't read it."""
-    ShiftKernel().prepare("forward", SHIFT["forward"], {}, None)
-    ShiftKernel().prepare("backward", SHIFT["backward"] | dict.fromkeys(unwanted), {}, None)
+    calls = [
+        ShiftKernel().prepare("forward", SHIFT["forward"], {}, None),
+        ShiftKernel().prepare("backward", SHIFT["backward"] | dict.fromkeys(unwanted), {}, None),
+    ]
+    assert [type(call) for call in calls] == [Call, Call]
 
 
 @pytest.mark.parametrize(

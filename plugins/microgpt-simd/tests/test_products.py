@@ -12,7 +12,7 @@ from microgpt_core.engine.tensor import Tensor, tensor
 
 SMALL = [(m, k, n) for m in (1, 2, 5, 7, 13, 17) for k in (1, 3, 16, 33) for n in (1, 5, 15, 16, 17, 31, 64, 67)]
 # Over a stretch of k, over the columns and rows packed at a time, and where A is read packed.
-LARGE = [(3, 300, 20), (40, 257, 33), (7, 40, 530), (100, 20, 65), (33, 513, 17), (97, 260, 70)]
+LARGE = [(3, 600, 20), (40, 257, 33), (7, 40, 530), (100, 20, 65), (33, 513, 17), (97, 260, 70)]
 
 
 def drawn(rng: Random, *shape: int) -> Tensor:

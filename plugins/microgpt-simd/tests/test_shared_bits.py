@@ -80,6 +80,14 @@ def test_any_number_of_threads_gives_the_same_bits(op: str, kernels: Kernels, th
     assert differing(Case(made.op, made.inputs, made.attributes, kernels), threads) == []
 
 
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("op", ["linear", "linear_bfloat16"])
+def test_few_rows_share_their_columns(op: str, rows: int, kernels: Kernels, threads: Callable[[int], None]) -> None:
+    """Products that pack nothing, over more than one stretch of k."""
+    made = make_case(KERNELS[op].op, {"x": (rows, 1100), "weight": (301, 1100), "bias": (301,)}, {}, "f", 1)
+    assert differing(Case(made.op, made.inputs, made.attributes, kernels), threads) == []
+
+
 def test_planted_a_sum_that_is_shared_is_found(
     kernels: Kernels, threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ typedef struct mg_fault { /* what MG_OUT_OF_RANGE is about */
     int argument;         /* which array */
     int64_t at;           /* which of its numbers */
     int64_t found, least, most;
+    const char *warning; /* what MG_WARNED is about: text that stays, such as a literal */
 } mg_fault;
 
 typedef struct mg_call {
@@ -55,7 +56,8 @@ typedef struct mg_call {
     mg_fault *fault;
 } mg_call;
 
-enum { MG_OK = 0, MG_OUT_OF_RANGE = 1, MG_FAILED = 2 };
+/* MG_WARNED: all was done, what follows is done too, and then the user gets a warning. The others end it there. */
+enum { MG_OK = 0, MG_OUT_OF_RANGE = 1, MG_FAILED = 2, MG_WARNED = 3 };
 
 typedef int (*mg_kernel)(const mg_call *call);
 typedef int64_t (*mg_workspace)(const mg_call *call); /* bytes; the arrays have shapes, but no data yet */

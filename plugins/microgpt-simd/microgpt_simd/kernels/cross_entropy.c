@@ -19,7 +19,8 @@ typedef struct { /* rows of logits, and what becomes of them */
     double factor, smoothing;
 } loss_rows;
 
-/* What the sum of losses is multiplied by; MG_OUT_OF_RANGE for a target that is neither a token nor ignored. */
+/* What the sum of losses is multiplied by; MG_OUT_OF_RANGE for a target that is neither a token nor ignored, MG_WARNED
+   where none counts. */
 static int check_targets(const mg_call *call, int targets, int64_t vocab_size, const float *scale, double *factor)
 {
     const int32_t *ids = INTS(targets);
@@ -31,7 +32,7 @@ static int check_targets(const mg_call *call, int targets, int64_t vocab_size, c
         count += ids[t] != IGNORED;
     }
     *factor = scale ? *scale : 1.0 / (double)(count ? count : 1);
-    return MG_OK;
+    return count ? MG_OK : warned(call, "every target is ignored, so the loss is 0 and nothing is learned");
 }
 
 /* A row's loss, from the log of the sum of its powers, the target's logit, and the sum of all where that counts. */
@@ -135,14 +136,14 @@ static int cross_entropy_forward(const mg_call *call)
     loss_rows l = {.logits = FLOATS(1), .targets = INTS(2), .losses = call->workspace, .width = width,
                    .smoothing = call->attribute[0].number};
     const int code = check_targets(call, 2, width, FLOATS(3), &l.factor);
-    if (code)
+    if (code == MG_OUT_OF_RANGE)
         return code;
     share_rows_of(call, rows, width, compute_losses, &l);
     double sum = 0;
     for (int64_t t = 0; t < rows; t++)
         sum += l.losses[t];
     *FLOATS(0) = (float)(sum * l.factor);
-    return MG_OK;
+    return code;
 }
 
 static int cross_entropy_backward(const mg_call *call)
@@ -151,8 +152,8 @@ static int cross_entropy_backward(const mg_call *call)
     loss_rows l = {.logits = FLOATS(2), .targets = INTS(3), .d = FLOATS(0), .set = call->array[0].set, .width = width,
                    .smoothing = call->attribute[0].number};
     const int code = check_targets(call, 3, width, FLOATS(4), &l.factor);
-    if (code || !l.d)
-        return code;
+    if (code == MG_OUT_OF_RANGE || !l.d)
+        return code == MG_OUT_OF_RANGE ? code : MG_OK; /* forward has warned */
     l.factor *= *FLOATS(1);
     share_rows_of(call, rows, width, compute_losses, &l);
     return MG_OK;

@@ -22,7 +22,7 @@ static int linear_cross_entropy_forward(const mg_call *call)
     loss_rows l = {.logits = logits, .losses = losses, .d = logits, .set = 1, .width = width,
                    .smoothing = call->attribute[0].number};
     const int code = check_targets(call, 4, width, FLOATS(5), &l.factor);
-    if (code)
+    if (code == MG_OUT_OF_RANGE)
         return code;
     for (int64_t first = 0; first < x->rows; first += most) {
         const int64_t rows = x->rows - first < most ? x->rows - first : most;
@@ -40,5 +40,5 @@ static int linear_cross_entropy_forward(const mg_call *call)
                                      .a = turned(logits, width), .b = some, .paired = paired});
     }
     *FLOATS(0) = (float)(sum * l.factor);
-    return MG_OK;
+    return code;
 }

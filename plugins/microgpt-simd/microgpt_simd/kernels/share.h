@@ -20,4 +20,10 @@ static inline int out_of_range(const mg_call *call, int argument, int64_t at, in
     return MG_OUT_OF_RANGE;
 }
 
+static inline int warned(const mg_call *call, const char *text)
+{
+    call->fault->warning = text;
+    return MG_WARNED;
+}
+
 #endif

@@ -94,31 +94,18 @@ INLINE vf choose(vi mask, vf a, vf b) { return (vf)choose_int(mask, (vi)a, (vi)b
 INLINE vi larger_int(vi a, vi b) { return choose_int(a > b, a, b); }
 
 /* a > b ? a : b, so that where one of them is NaN it is b; and a < b ? a : b likewise. */
-INLINE vf larger(vf a, vf b)
-{
 #if LANES == 16
-    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#define EITHER(which, sign, a, b) ((vf)_mm512_##which##_ps((__m512)a, (__m512)b))
 #elif LANES == 8
-    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#define EITHER(which, sign, a, b) ((vf)_mm256_##which##_ps((__m256)a, (__m256)b))
 #elif defined(__SSE2__)
-    return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#define EITHER(which, sign, a, b) ((vf)_mm_##which##_ps((__m128)a, (__m128)b))
 #else
-    return choose(a > b, a, b);
+#define EITHER(which, sign, a, b) choose(a sign b, a, b)
 #endif
-}
-
-INLINE vf smaller(vf a, vf b)
-{
-#if LANES == 16
-    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
-#elif LANES == 8
-    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
-#elif defined(__SSE2__)
-    return (vf)_mm_min_ps((__m128)a, (__m128)b);
-#else
-    return choose(a < b, a, b);
-#endif
-}
+INLINE vf larger(vf a, vf b) { return EITHER(max, >, a, b); }
+INLINE vf smaller(vf a, vf b) { return EITHER(min, <, a, b); }
+#undef EITHER
 
 INLINE vf magnitude(vf x) { return (vf)((vi)x & splat_int(0x7fffffff)); }
 INLINE vf with_sign_of(vf x, vf sign) { return (vf)((vi)x | ((vi)sign & splat_int(INT32_MIN))); }
