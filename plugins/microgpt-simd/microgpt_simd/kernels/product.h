@@ -7,7 +7,8 @@
    share   the team's workers take rows of C, or columns where there are more of those
 
    Where the product is one of bfloat16 numbers, a pair of neighbours along k takes the place of one float, both in memory
-   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is always packed.
+   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is always packed. Where the level
+   has AMX it goes another way, in registers that hold whole tiles: see amx_product.h.
 
    Every number of C is the same sum in the same order, whatever the tile, the packing and the number of workers: over
    stretches of STRETCH numbers of k, one after the other, each summed from its first product to its last. So a row
@@ -310,6 +311,8 @@ INLINE void product_few(
     }
 }
 
+#include "amx_product.h"
+
 /* Floats of scratch that a product needs, for each worker. */
 enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
 
@@ -327,6 +330,12 @@ static void product_part(const product *p, int64_t m, int64_t n, float *c, matri
 {
     float *scratch = p->scratch + worker * PRODUCT_SCRATCH;
     const int few = b.column != 1 && a.column == 1 && m <= FEW ? (int)m : 0;
+#if HAS_AMX
+    if (p->paired) {
+        amx_product(c, p->c_row, m, n, p->k, a, b, p->add, bias, scratch);
+        return;
+    }
+#endif
 #define FEW_ROWS(m, paired)                                                            \
     case 2 * m + paired:                                                               \
         product_few(c, p->c_row, m, n, p->k, a, b, p->add, bias, paired);              \
