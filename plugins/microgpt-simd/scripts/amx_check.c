@@ -1,6 +1,6 @@
-/* AMX's products by the processor, beside the same in plain C (kernels/amx.h): every bit. From the pack's folder, on
-   Linux; `scripts/amx_check.sh` says how it is compiled. Prints a line for each way that a matrix may lie, and fails
-   where a number differs or there are no tiles. It is static, so that it also runs alone in an emulator. */
+/* AMX's products by the processor, beside the same on tiles in plain C (kernels/amx.h): every bit, on Linux.
+   amx_check.sh compiles it. It prints a line for each way that the matrices may lie, and fails where a number differs or
+   the system gives no tiles. Nothing but the kernel is needed to run it, so that an emulator can. */
 
 #define _GNU_SOURCE
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compile amx_check.c, for Linux: sh scripts/amx_check.sh PROGRAM, then run PROGRAM where the processor has AMX.
+# Compile amx_check.c on Linux, with the flags of setup.py: sh scripts/amx_check.sh PROGRAM. Then run PROGRAM where the
+# processor has AMX.
 set -e
 cd "$(dirname "$0")/.."
 made=$(mktemp -d)

@@ -16,7 +16,7 @@ from microgpt_core.components import flat
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.testing.case import Case, Run, make_case
 from microgpt_simd import kernel, roofs
-from microgpt_simd.levels import LEVELS, cpu_features
+from microgpt_simd.levels import LEVELS, cpu_features, tiles_refused
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
 
 COMPILER = shutil.which(os.environ.get("CC") or "cc")
@@ -183,3 +183,16 @@ def test_the_roofline_counts_the_operations_that_are_made(
     for run in (1, 2):
         assert peak() == 2 * 32 * 5 * len(peak.sums)
         assert set(peak.sums) == {32.0 * 5 * run}
+
+
+@pytest.mark.long
+def test_the_check_for_a_processor_with_tiles_runs(tmp_path: Path) -> None:
+    """Where there are none it says so; where there are, they have the bits of those in C."""
+    program = tmp_path / "check"
+    subprocess.run(["sh", str(PACKAGE.parent / "scripts" / "amx_check.sh"), str(program)], check=True)
+    done = subprocess.run([program], capture_output=True, encoding="utf-8")
+    lines = done.stdout.splitlines()
+    if "amx-tile" in cpu_features() and tiles_refused() is None:
+        assert (done.returncode, sum(line.endswith(" 0 numbers differ") for line in lines)) == (0, 32)
+    else:
+        assert (done.returncode, [line.partition(":")[0] for line in lines]) == (1, ["no tiles"])
