@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 from microgpt_core import ops
 from microgpt_core.components import Buffer, flat, rows
 from microgpt_core.pipeline.runs.cpu import cpu
-from microgpt_simd.levels import LEVELS, cpu_features, level_kernels
+from microgpt_simd.levels import level_kernels, levels_here
 from microgpt_simd.native import Call
 from microgpt_simd.roofs import MicroKernels
 from microgpt_simd.threads import team_of
@@ -42,7 +42,7 @@ FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-shared", "-fPIC", f"-I{VECTOR
 if platform.machine().lower() in ("x86_64", "amd64"):
     FLAGS += ["-march=native", "-mprefer-vector-width=512"]
 FUNCTIONS = ("three_loops", "along_rows", "one_vector", "tiles", "packed", "blocked")  # steps 1 to 6
-PAIRS = "avx512bf16"  # the level that multiplies pairs of bfloat16
+PAIRED = {"avx512bf16": 8, "amx": 9}  # the levels that multiply pairs of bfloat16, and their steps
 SIZES = [(384, 384, 1536), (768, 3072, 768)]  # m, k, n of products in the golden models char and gpt2
 MULTIPLES = (12, 1, 192)  # of which m, k and n are, so that tiles of every level come out even
 ROWS = 4  # of A that pure Python is given: all of them would take minutes
@@ -128,13 +128,14 @@ def reference(product: Product) -> Callable[[], None]:
 def steps_of(product: Product, library: ctypes.CDLL) -> list[Step]:
     """All that can be done here, in the order of the page."""
     m, matrices = product.m, (product.a, product.b, product.c)
-    here = [level for level, needed in LEVELS.items() if needed <= cpu_features()]
+    here = levels_here()
     steps = [Step(0, "pure Python", ROWS, reference(product))]
     for i, name in enumerate(FUNCTIONS, 1):
         steps.append(Step(i, name, m, partial(function(library, name, product), *matrices)))
-    steps += [Step(7, f"linear, {level}", m, kernel("linear", level, product)) for level in here if level != PAIRS]
-    if PAIRS in here:
-        steps.append(Step(8, f"linear_bfloat16, {PAIRS}", m, kernel("linear_bfloat16", PAIRS, product)))
+    steps += [Step(7, f"linear, {level}", m, kernel("linear", level, product)) for level in here if level not in PAIRED]
+    for level, number in PAIRED.items():
+        if level in here:
+            steps.append(Step(number, f"linear_bfloat16, {level}", m, kernel("linear_bfloat16", level, product)))
     return steps
 
 

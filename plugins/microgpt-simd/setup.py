@@ -20,6 +20,8 @@ WIDER = {
     "avx512": ["-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mprefer-vector-width=512"],
 }
 WIDER["avx512bf16"] = [*WIDER["avx512"], "-mavx512bf16"]
+# Where the compiler knows no AMX, or the system gives no tiles, there is one level less.
+AMX = {"amx": [*WIDER["avx512bf16"], "-mamx-tile", "-mamx-bf16"]}
 WINDOWS = sys.platform == "win32"
 SOURCES = "microgpt_simd"
 KERNELS = [str(file) for pattern in ("kernels/*.[ch]", "include/*.h", "*.pxi") for file in Path(SOURCES).glob(pattern)]
@@ -42,8 +44,8 @@ def target() -> str:
     return machine
 
 
-def extension(name: str, sources: list[str], flags: list[str]) -> Extension:
-    """A module. Clang-cl takes Clang's own flags behind a prefix."""
+def extension(name: str, sources: list[str], flags: list[str], optional: bool = False) -> Extension:
+    """A module. Clang-cl takes Clang's own flags behind a prefix; if an optional one fails, pip only says so."""
     flags = [*FLAGS, *flags]
     return Extension(
         f"microgpt_simd.{name}",
@@ -52,12 +54,15 @@ def extension(name: str, sources: list[str], flags: list[str]) -> Extension:
         depends=KERNELS,
         extra_compile_args=[f"/clang:{flag}" for flag in flags] if WINDOWS else flags,
         libraries=[] if WINDOWS else ["m", "pthread"],
+        optional=optional,
     )
 
 
 def levels() -> dict[str, list[str]]:
     """The levels to compile, with their flags: each a module that is imported only where the processor has it."""
-    return {"baseline": [], **(WIDER if target() in ("x86_64", "amd64") else {})}
+    wider = WIDER if target() in ("x86_64", "amd64") else {}
+    gives_tiles = sysconfig.get_platform() == "linux-x86_64"  # tiles.h knows how to ask no other system
+    return {"baseline": [], **wider, **(AMX if gives_tiles else {})}
 
 
 class BuildKernels(build_ext):
@@ -87,6 +92,6 @@ setup(
     cmdclass={"build_ext": BuildKernels},
     ext_modules=[
         extension("native", ["native.pyx", "team.c"], []),
-        *(extension(f"_{name}", [f"kernels/level_{name}.c"], flags) for name, flags in levels().items()),
+        *(extension(f"_{name}", [f"kernels/level_{name}.c"], flags, name in AMX) for name, flags in levels().items()),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from microgpt_core import ops
 from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, flat, new_buffer, rows, write
+from microgpt_core.errors import ShapeError
 from microgpt_simd.linear_bfloat16 import round_bits, to_bfloat16
 
 PANEL = 48  # outputs: whole vectors at every level
@@ -59,6 +60,8 @@ class LinearPacked(Op):
     )
 
     def shapes(self, x: Shape, packed: Shape, bias: Shape | None = None, *, n_out: int) -> Shapes:
+        if not isinstance(n_out, int) or n_out < 1:
+            raise ShapeError(f"{self.name}: n_out is {n_out!r}, allowed: how many outputs there are, 1 or more")
         self.expect("packed", packed, panels(n_out, ceil(x[-1] / self.together)))
         self.expect("bias", bias, (n_out,))
         return {"out": (*x[:-1], n_out)}

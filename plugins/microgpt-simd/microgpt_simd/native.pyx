@@ -36,6 +36,10 @@ cdef extern from "cpu.h" nogil:
     const char *mg_cpu_feature(int i)
 
 
+cdef extern from "tiles.h" nogil:
+    int mg_ask_for_tiles()
+
+
 def cpu_features():
     """What the processor can do, as far as kernels are made for it: {"avx2", "fma", ...}."""
     cdef int i = 0
@@ -44,6 +48,11 @@ def cpu_features():
         found.add((<bytes>mg_cpu_feature(i)).decode())
         i += 1
     return frozenset(found - {""})
+
+
+def ask_for_tiles():
+    """Ask the system for AMX's tiles, for this process, its threads and its children: 0, or errno's number."""
+    return mg_ask_for_tiles()
 
 
 cdef class Team:

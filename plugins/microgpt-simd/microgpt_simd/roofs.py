@@ -32,6 +32,7 @@ class Computing(NamedTuple):
 COMPUTING = (
     Computing("roof.fma", "float32", frozenset(), 2, bytes.fromhex("0000803f")),
     Computing("roof.pairs", "bfloat16", frozenset({"avx512bf16"}), 4, bytes.fromhex("803f803f")),
+    Computing("roof.tiles", "bfloat16", frozenset(), 64, bytes.fromhex("803f803f")),  # a sum takes 32 products
 )
 STREAMS = {  # kind -> its kernels, and how many parts of a buffer they go through side by side
     "read": (("roof.read",), 1),

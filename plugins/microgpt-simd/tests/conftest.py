@@ -7,15 +7,12 @@ import pytest
 
 from microgpt_core.engine.backends import Kernels
 from microgpt_simd.backend import Simd
-from microgpt_simd.levels import FORCED, LEVELS
-from microgpt_simd.native import cpu_features
+from microgpt_simd.levels import FORCED, levels_here
 from microgpt_simd.plugin import microgpt_kernels
 from microgpt_simd.threads import ASKED
 
-HERE = [level for level, needed in LEVELS.items() if needed <= cpu_features()]
 
-
-@pytest.fixture(params=HERE)
+@pytest.fixture(params=levels_here())
 def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each level in turn."""
     monkeypatch.setenv(FORCED, request.param)

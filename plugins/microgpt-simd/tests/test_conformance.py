@@ -3,11 +3,10 @@
 import pytest
 
 from microgpt_core.testing import pack_tests
-from microgpt_simd.levels import FORCED, LEVELS
-from microgpt_simd.native import cpu_features
+from microgpt_simd.levels import FORCED, levels_here
 from microgpt_simd.threads import ASKED
 
-HERE = [level for level, needed in LEVELS.items() if needed <= cpu_features()]
+HERE = levels_here()
 
 TestPack = pack_tests("simd")
 

@@ -24,7 +24,7 @@ int main(int n, char **word)
     return 0;
 }
 """
-SAVED = {"0": "baseline", "3": "baseline", "7": "avx2", "67": "avx2", "e7": "avx512bf16", "600e7": "avx512bf16"}
+SAVED = {"0": "baseline", "3": "baseline", "7": "avx2", "67": "avx2", "e7": "avx512bf16", "600e7": "amx"}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""No instruction wider than its level: what every processor runs has no AVX, and the kernels for AVX2 no AVX-512."""
+"""No instruction wider than its level: what every processor runs has no AVX, the kernels for AVX2 no AVX-512."""
 
 import platform
 import re
@@ -13,7 +13,14 @@ OBJDUMP = shutil.which("objdump")
 # Registers of 256 and 512 bits, masks, vectors from 16 on; and instructions as AVX encodes them, on narrow ones too.
 AVX512 = r"%zmm|%k[0-7]\b|%[xy]mm(1[6-9]|2\d|3[01])\b"
 AVX = rf"{AVX512}|%ymm|\tv\w+\s.*%xmm"
-TOO_WIDE = {"native": AVX, "_baseline": AVX, "_avx2": AVX512}
+TILES = r"%tmm[0-7]\b|\tldtilecfg|\ttilerelease"
+TOO_WIDE = {
+    "native": f"{AVX}|{TILES}",
+    "_baseline": f"{AVX}|{TILES}",
+    "_avx2": f"{AVX512}|{TILES}",
+    "_avx512": TILES,
+    "_avx512bf16": TILES,
+}
 
 pytestmark = [
     pytest.mark.skipif(OBJDUMP is None, reason="objdump isn't on PATH, so that nobody can look at the instructions"),
@@ -44,3 +51,9 @@ def test_no_instruction_is_wider_than_its_level(module: str) -> None:
 def test_planted_a_wider_instruction_is_found(module: str, level: str) -> None:
     """The control: the kernels of the next level don't pass for those of one below."""
     assert len(wider(module, TOO_WIDE[level])) > 100
+
+
+@pytest.mark.skipif(find_spec("microgpt_simd._amx") is None, reason="compiled for Linux, by a compiler that knows AMX")
+def test_the_kernels_for_amx_use_its_tiles() -> None:
+    used = " ".join(wider("_amx", TILES))
+    assert {"ldtilecfg", "tilezero", "tileloadd", "tdpbf16ps", "tilestored", "tilerelease"} <= set(used.split())

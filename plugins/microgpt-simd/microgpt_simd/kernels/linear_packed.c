@@ -65,8 +65,53 @@ static void multiply_panel(const packed_job *job, int64_t panel)
     }
 }
 
+#if HAS_AMX
+/* The same on tiles, to the bits of amx_product: three tiles of outputs are one chain of sums each, from the bias on. */
+static void multiply_panel_in_tiles(const packed_job *job, int64_t panel)
+{
+    const mg_array *out = &job->call->array[0], *packed = &job->call->array[2];
+    const float *bias = job->call->array[3].data, *weight = (const float *)packed->data + panel * numbers_of_panel(packed);
+    const int64_t width = packed->shape[1], left = out->width - panel * PANEL, row = PANEL * (int64_t)sizeof(float);
+    const int64_t whole = width / TILE * TILE; /* pairs that fill their tiles */
+    float sums[TILE * PANEL], rest[TILE * PANEL] = {0};
+    memcpy(rest, weight + whole * PANEL, (size_t)((width - whole) * row));
+    for (int64_t first = 0; first < out->rows; first += TILE) {
+        for (int64_t i = 0; i < TILE * PANEL; i++)
+            sums[i] = bias && i % PANEL < left ? bias[panel * PANEL + i % PANEL] : 0;
+        amx_load(0, sums, row);
+        amx_load(1, sums + TILE, row);
+        amx_load(2, sums + 2 * TILE, row);
+        for (int64_t p = 0; p < width; p += TILE) {
+            const float *b = p < whole ? weight + p * PANEL : rest;
+            amx_load(3, job->a.at + first * job->a.row + p, job->a.row * (int64_t)sizeof(float));
+            amx_load(4, b, row);
+            amx_load(5, b + TILE, row);
+            amx_load(6, b + 2 * TILE, row);
+            amx_dot(0, 3, 4);
+            amx_dot(1, 3, 5);
+            amx_dot(2, 3, 6);
+        }
+        amx_store(0, sums, row);
+        amx_store(1, sums + TILE, row);
+        amx_store(2, sums + 2 * TILE, row);
+        for (int64_t i = 0; i < TILE && first + i < out->rows; i++)
+            memcpy((float *)out->data + (first + i) * out->width + panel * PANEL, sums + i * PANEL,
+                   (size_t)(left < PANEL ? left : PANEL) * sizeof(float));
+    }
+}
+#endif
+
 static void multiply_panels(void *job, int64_t first, int64_t last, int worker)
 {
+#if HAS_AMX
+    if (((const packed_job *)job)->paired) {
+        amx_begin();
+        for (int64_t panel = first; panel < last; panel++)
+            multiply_panel_in_tiles(job, panel);
+        amx_end();
+        return;
+    }
+#endif
     for (int64_t panel = first; panel < last; panel++)
         multiply_panel(job, panel);
 }
@@ -97,14 +142,26 @@ static int linear_packed_forward(const mg_call *call)
     return linear_packed_as(call, by_rows(x->data, x->width), 0);
 }
 
+/* x in pairs; where the level has AMX, with rows of zeros up to whole tiles. */
+static int64_t paired_rows(const mg_call *call)
+{
+#if HAS_AMX
+    return pieces(call->array[1].rows, TILE) * TILE;
+#else
+    return call->array[1].rows;
+#endif
+}
+
 static int64_t linear_packed_bfloat16_workspace(const mg_call *call)
 {
-    const mg_array *x = &call->array[1];
-    return x->rows * pieces(x->width, 2 * LANES) * LANES * (int64_t)sizeof(float);
+    return paired_rows(call) * pieces(call->array[1].width, 2 * LANES) * LANES * (int64_t)sizeof(float);
 }
 
 static int linear_packed_bfloat16_forward(const mg_call *call)
 {
     const mg_array *x = &call->array[1];
-    return linear_packed_as(call, pair_a(call->workspace, by_rows(x->data, x->width), x->rows, x->width), 1);
+    float *pairs = call->workspace;
+    const matrix a = pair_a(pairs, by_rows(x->data, x->width), x->rows, x->width);
+    memset(pairs + x->rows * a.row, 0, (size_t)((paired_rows(call) - x->rows) * a.row) * sizeof(float));
+    return linear_packed_as(call, a, 1);
 }

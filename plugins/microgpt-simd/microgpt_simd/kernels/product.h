@@ -7,7 +7,8 @@
    share   the team's workers take rows of C, or columns where there are more of those
 
    Where the product is one of bfloat16 numbers, a pair of neighbours along k takes the place of one float, both in memory
-   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is always packed.
+   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is always packed. Where the level
+   has AMX it goes another way, in registers that hold whole tiles: see amx_product.h.
 
    Every number of C is the same sum in the same order, whatever the tile, the packing and the number of workers: over
    stretches of STRETCH numbers of k, one after the other, each summed from its first product to its last. So a row
@@ -309,6 +310,8 @@ static void product_narrow(const product *p)
     }
 }
 
+#include "amx_product.h"
+
 /* A few rows times a matrix on its side, such as one token's numbers times a weight: packing would cost more than
    multiplying, so LANES x LANES numbers at a time are turned in registers and used there. The sums are those of a tile. */
 enum { FEW = 4 };
@@ -354,12 +357,14 @@ INLINE void product_in_registers(const product *p, const int m, const int paired
     }
 }
 
-#define FEW_ROWS(m)                                                                    \
-    static void few_floats_##m(const product *p) { product_in_registers(p, m, 0); }    \
-    static void few_pairs_##m(const product *p) { product_in_registers(p, m, 1); }
-FEW_ROWS(1) FEW_ROWS(2) FEW_ROWS(3) FEW_ROWS(4)
+#define FEW_ROWS(kind, m, paired) \
+    static void kind##_##m(const product *p) { product_in_registers(p, m, paired); }
+FEW_ROWS(few_floats, 1, 0) FEW_ROWS(few_floats, 2, 0) FEW_ROWS(few_floats, 3, 0) FEW_ROWS(few_floats, 4, 0)
 static void many_floats(const product *p) { product_in_tiles(p, 0); }
+#if !HAS_AMX
+FEW_ROWS(few_pairs, 1, 1) FEW_ROWS(few_pairs, 2, 1) FEW_ROWS(few_pairs, 3, 1) FEW_ROWS(few_pairs, 4, 1)
 static void many_pairs(const product *p) { product_in_tiles(p, 1); }
+#endif
 
 /* By one worker, whose scratch the product has. It comes by address: as an argument its numbers would be copied in
    vectors, which has to wait for numbers that were written one by one just before. */
@@ -367,7 +372,11 @@ static void product_part(const product *p)
 {
     static void (*const ways[2][FEW + 1])(const product *) = {
         {many_floats, few_floats_1, few_floats_2, few_floats_3, few_floats_4},
+#if HAS_AMX
+        {amx_product, amx_product, amx_product, amx_product, amx_product},
+#else
         {many_pairs, few_pairs_1, few_pairs_2, few_pairs_3, few_pairs_4},
+#endif
     };
     const int few = p->b.column != 1 && p->a.column == 1 && p->m <= FEW ? (int)p->m : 0;
     if (!few && !p->paired && is_narrow(p))

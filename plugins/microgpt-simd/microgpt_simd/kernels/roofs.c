@@ -2,6 +2,7 @@
    loads and stores. The roofline measures with them; no plan has them. Each goes round as often as attribute 0 says. */
 
 #include "loops.h"
+#include "product.h"
 
 #if LANES == 4 && defined(__x86_64__)
 #include <xmmintrin.h>
@@ -53,6 +54,47 @@ COMPUTING(roof_fma, , fma_(sum[i], a, b))
 #if LANES == 16
 COMPUTING(
     roof_pairs, __attribute__((target("avx512bf16"))), (vf)_mm512_dpbf16_ps((__m512)sum[i], (__m512bh)a, (__m512bh)b))
+#endif
+
+/* The same with AMX's tiles of pairs: six tiles of sums, and two whose numbers are all the factors. */
+#if HAS_AMX
+enum { TILES_OF_SUMS = 6 };
+
+static void roof_tiles_part(void *job, int64_t first, int64_t last, int worker)
+{
+    const mg_call *call = job;
+    float a[LANES], b[LANES];
+    store(a, splat(FLOATS(0)[0]));
+    store(b, splat(FLOATS(0)[1]));
+    amx_begin();
+    for (int64_t row = first; row < last; row++) {
+        float *sums = (float *)call->workspace + row * TILES_OF_SUMS * TILE_FLOATS;
+#define EACH_TILE_OF_SUMS(DO) DO(0); DO(1); DO(2); DO(3); DO(4); DO(5)
+#define TAKE(tile) amx_load(tile, sums + tile * TILE_FLOATS, TILE_ROW)
+#define GO_ROUND(tile) amx_dot(tile, 6, 7)
+#define GIVE(tile) amx_store(tile, sums + tile * TILE_FLOATS, TILE_ROW)
+        amx_load(6, a, 0); /* the same row 16 times */
+        amx_load(7, b, 0);
+        EACH_TILE_OF_SUMS(TAKE);
+        for (int64_t t = 0; t < ROUNDS; t++) {
+            EACH_TILE_OF_SUMS(GO_ROUND);
+        }
+        EACH_TILE_OF_SUMS(GIVE);
+    }
+    amx_end();
+    (void)worker;
+}
+
+static int roof_tiles(const mg_call *call)
+{
+    share(call, call->team->threads, 2, roof_tiles_part, (void *)call);
+    return MG_OK;
+}
+
+static int64_t roof_tiles_workspace(const mg_call *call)
+{
+    return call->team->threads * TILES_OF_SUMS * TILE_FLOATS * (int64_t)sizeof(float);
+}
 #endif
 
 /* Passes over memory, by one thread. Buffers begin where a vector may and hold whole strides; in a stride each vector
@@ -126,7 +168,12 @@ WRITING(roof_triad_past, store_past, fma_(load(y + at), splat(3.0f), load(x + at
 #else
 #define ROOF_OF_PAIRS
 #endif
+#if HAS_AMX
+#define ROOF_OF_TILES {"roof.tiles", roof_tiles, roof_tiles_workspace},
+#else
+#define ROOF_OF_TILES
+#endif
 #define ROOFS \
-    ROOF_OF_PAIRS {"roof.fma", roof_fma, roof_workspace}, {"roof.read", roof_read, 0}, {"roof.write", roof_write, 0}, \
+    ROOF_OF_PAIRS ROOF_OF_TILES {"roof.fma", roof_fma, roof_workspace}, {"roof.read", roof_read, 0}, {"roof.write", roof_write, 0}, \
         {"roof.write past", roof_write_past, 0}, {"roof.copy", roof_copy, 0}, {"roof.copy past", roof_copy_past, 0}, \
         {"roof.triad", roof_triad, 0}, {"roof.triad past", roof_triad_past, 0}
