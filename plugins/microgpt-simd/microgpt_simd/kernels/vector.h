@@ -136,43 +136,32 @@ INLINE vf root(vf x)
 /* Lanes in pairs, then pairs of pairs, in registers and in a fixed order: lane i meets lane i + s. */
 #define FURTHER(i, s) ((i) + (s)) % LANES
 #define MEET(x, s) __builtin_shufflevector(x, x, EACH_LANE(FURTHER, s))
+#if LANES == 16
+#define EACH_HALF(F) F(8) F(4) F(2) F(1)
+#elif LANES == 8
+#define EACH_HALF(F) F(4) F(2) F(1)
+#else
+#define EACH_HALF(F) F(2) F(1)
+#endif
 
 INLINE float sum_lanes(vf x)
 {
-#if LANES > 8
-    x += MEET(x, 8);
-#endif
-#if LANES > 4
-    x += MEET(x, 4);
-#endif
-    x += MEET(x, 2);
-    x += MEET(x, 1);
+#define ADD(s) x += MEET(x, s);
+    EACH_HALF(ADD)
     return x[0];
 }
 
 INLINE float largest_lane(vf x)
 {
-#if LANES > 8
-    x = larger(MEET(x, 8), x);
-#endif
-#if LANES > 4
-    x = larger(MEET(x, 4), x);
-#endif
-    x = larger(MEET(x, 2), x);
-    x = larger(MEET(x, 1), x);
+#define KEEP_LARGER(s) x = larger(MEET(x, s), x);
+    EACH_HALF(KEEP_LARGER)
     return x[0];
 }
 
 INLINE int32_t largest_int_lane(vi x)
 {
-#if LANES > 8
-    x = larger_int(MEET(x, 8), x);
-#endif
-#if LANES > 4
-    x = larger_int(MEET(x, 4), x);
-#endif
-    x = larger_int(MEET(x, 2), x);
-    x = larger_int(MEET(x, 1), x);
+#define KEEP_LARGER_INT(s) x = larger_int(MEET(x, s), x);
+    EACH_HALF(KEEP_LARGER_INT)
     return x[0];
 }
 
