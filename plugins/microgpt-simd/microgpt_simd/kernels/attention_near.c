@@ -1,5 +1,5 @@
 /* Attention whose queries see only keys near by, such as documents of a few tokens that are packed into one long row, or
-   a short window: the same numbers as in attention.c, without the keys of the neighbours' documents.
+   a short window: the same numbers as in attention_tiles.c, without the keys of the neighbours' documents.
 
    All of q, k and v is turned on its side, so that a vector holds one number of LANES queries or keys that follow one
    another. The keys that lie `back` before LANES queries are then one vector, too, and need no broadcast:
@@ -9,7 +9,7 @@
 
    Sums go from the furthest key to the query's own, the order in which attention_tiles.c takes them, to the same bits. */
 
-enum { NEAR_KEYS = 16 };  /* that a query sees at most */
+enum { NEAR_KEYS = 16 }; /* that a query sees at most */
 enum { LONGEST = 1024 }; /* rows: a head of 64 then has 1.5 MB of scratch */
 enum { NARROW = 8 };     /* heads */
 enum { AT_ONCE = 4 };    /* sums that are in registers together */
