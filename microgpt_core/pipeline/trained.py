@@ -40,6 +40,8 @@ def kernels_for(registry: Registry, how: Mapping[str, Any]) -> Kernels:
     for setting in how:
         if setting not in HOW:
             raise UnknownNameError("setting to load a model with", setting, HOW)
+    if how.get("precision") == "float64":
+        raise ConfigurationError("a model keeps the format that it was saved in; precision: float32 or bfloat16")
     return find_kernels(read_pipeline("names", registry, dict(how)), registry)
 
 

@@ -116,6 +116,7 @@ def test_a_model_is_loaded_to_compute_as_one_asks(how: dict[str, Any], backends:
     [
         ({"backend": "twin"}, "unknown backend 'twin'"),
         ({"precision": "float16"}, "precision"),
+        ({"precision": "float64"}, "a model keeps the format that it was saved in"),
         ({"model.n_layer": 2}, "unknown setting to load a model with 'model.n_layer'.*backend, kernels, passes"),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""Linear with a weight packed once for many calls: what `packed-weights` makes of a session's layers.
+"""Linear with a weight packed before many calls: what `packed-weights` makes of a session's layers.
 
     packed[j // 48, p, j % 48] = W[j, p]        pack_weight; zeros where there is no output j
     out = x W^T + b                             linear_packed

@@ -37,7 +37,7 @@ int pack_(const mg_call *call) { return pack_weight_bfloat16_forward(call); }
 int roof(const mg_call *call) { return roof_tiles(call); }
 int64_t roof_workspace_(const mg_call *call) { return roof_tiles_workspace(call); }
 """
-KERNEL, WORKSPACE = b"microgpt_simd.kernel.1", b"microgpt_simd.workspace.1"
+KERNEL, WORKSPACE = b"microgpt_simd.kernel.2", b"microgpt_simd.workspace.2"
 FUNCTIONS = {
     "forward": ("forward", KERNEL),
     "backward": ("backward", KERNEL),

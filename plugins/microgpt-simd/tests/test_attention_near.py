@@ -63,14 +63,42 @@ def test_planted_a_neighbours_key_is_found(kernels: Kernels) -> None:
 
 @pytest.mark.parametrize(("n_head", "width"), [(4, 4), (2, 5), (2, 16), (1, 37)])
 def test_the_output_has_the_bits_that_tiles_give(n_head: int, width: int, level: str, kernels: Kernels) -> None:
-    """One more document, of more tokens than this kernel takes, has all of them go by tiles of 64 keys."""
-    documents = [3, 16, 1, 7, 2, 9, 16]
+    """One more document, of more tokens than this kernel takes, has all of them go by tiles of 64 keys: the fifth and the
+    last but one lie in two of them."""
+    documents = [3, 16, 16, 16, 16, 7, 2, 9, 16, 16, 1, 1, 13, 5]
     near = attention(documents, n_head, width, None, kernels)
     far = attention([*documents, 17], n_head, width, None, kernels)
     n = sum(documents) * n_head * width  # numbers of the first sequence
     for name in ("q", "k", "v"):
         flat(far.inputs[name])[:n] = flat(near.inputs[name])[:n]  # type: ignore[arg-type]
     assert outcome(near)["out"][: 4 * n] == outcome(far)["out"][: 4 * n]
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+@pytest.mark.parametrize("short", [True, False])
+def test_a_sequence_has_the_same_bits_whatever_lies_beside_it(
+    short: bool, method: str, level: str, kernels: Kernels
+) -> None:
+    """Beside one of longer documents, too, which goes by tiles: with gradients that are added to, and that are set."""
+    first = [5, 16, 11] * 3 if short else [5, 30, 61]
+    beside = [attention(first, 3, 5, None, kernels), attention([40, 56], 3, 5, None, kernels)]
+    n = 96 * 15
+    for name, buffer in beside[0].inputs.items():
+        if buffer is not None:
+            flat(beside[1].inputs[name])[: len(flat(buffer)) // 2] = flat(buffer)[: len(flat(buffer)) // 2]  # type: ignore[arg-type]
+    for sets in (frozenset(), frozenset({"d_q", "d_k", "d_v"})):
+        found = []
+        for case in beside:
+            run = case.forward() if method == "forward" else case.backward(("q", "k", "v"), held=9.0, sets=sets)
+            outputs = ("out",) if method == "forward" else ("d_q", "d_k", "d_v")
+            found.append([run.after[name].tobytes()[: 4 * n] for name in outputs])  # type: ignore[union-attr]
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("window", [2**31 - 1, 2**31, 2**32, 2**32 + 5])
+def test_a_window_of_any_size_hides_nothing_more(window: int, level: str, kernels: Kernels) -> None:
+    whole = attention([40, 30], 2, 3, None, kernels)
+    assert outcome(replace(whole, attributes={**whole.attributes, "window": window})) == outcome(whole)
 
 
 def test_what_a_query_does_not_see_stays_hidden(level: str, kernels: Kernels) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from microgpt_core import ops
-from microgpt_core.components import Buffer, Op, Pass, flat
+from microgpt_core.components import Buffer, Op, Pass, flat, new_buffer
 from microgpt_core.engine.backends import REFERENCE, Kernels
+from microgpt_core.engine.value import Trace, Value
+from microgpt_core.errors import CaptureError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.inference.session import Session
 from microgpt_core.models.gpt import GPT
@@ -155,6 +157,39 @@ def test_planted_weights_that_are_packed_once_for_all_are_found(
     monkeypatch.setattr(SessionWeights, "renew", lambda self: None)
     _, after, fresh = samples(build(), replace(kernels, passes=[PackedWeights()]))
     assert after != fresh
+
+
+class Halved(type(ops.linear)):  # type: ignore[misc]
+    """A linear of somebody's own."""
+
+    name = "halved"
+
+
+def test_a_linear_of_somebodys_own_stays(kernels: Kernels) -> None:
+    class Own(Pass):
+        name = "own"
+
+        def rewrite(self, trace: Trace, kept: Sequence[Value]) -> Trace:
+            halve = Halved()
+            return replace(trace, calls=[replace(c, op=halve) if c.op is ops.linear else c for c in trace.calls])
+
+    found = plan_ops([Own(), PackedWeights()], kernels)
+    assert [op for op in found if "linear" in op or op == "halved"] == ["halved"] * 13
+
+
+def test_layers_that_another_pass_made_bfloat16_keep_it(kernels: Kernels) -> None:
+    assert "linear_packed_bfloat16" in plan_ops([BFloat16(), PackedWeights()], kernels)
+
+
+def test_a_weight_with_other_memory_is_told(kernels: Kernels) -> None:
+    model = build().model
+    session = Session(model, replace(kernels, passes=[PackedWeights()]))
+    session.read([[1]])
+    weight = next(p.value for p in model.parameters() if "wte" not in p.value.name and len(p.value.shape) == 2)
+    weight.data = new_buffer(weight.shape)
+    session.reset()
+    with pytest.raises(CaptureError, match="other memory"):
+        session.read([[1]])
 
 
 def test_a_panel_holds_an_output_s_numbers_where_it_says(kernels: Kernels) -> None:

@@ -11,9 +11,9 @@
 
 #include <stdint.h>
 
-#define MG_ABI 1 /* changes when anything below does; a part of the capsules' names */
-#define MG_CAPSULE "microgpt_simd.kernel.1"
-#define MG_WORKSPACE_CAPSULE "microgpt_simd.workspace.1"
+#define MG_ABI 2 /* changes when anything below does; a part of the capsules' names */
+#define MG_CAPSULE "microgpt_simd.kernel.2"
+#define MG_WORKSPACE_CAPSULE "microgpt_simd.workspace.2"
 
 #define MG_AXES 4
 

@@ -11,6 +11,8 @@
 
 #if HAS_AMX
 
+_Static_assert(LANES == TILE, "a vector is a row of a tile");
+
 enum { TILE_FLOATS = TILE * TILE };   /* that a tile takes the room of */
 enum { SQUARE = 2 * TILE };           /* rows and columns of C at a time: 4 tiles of sums, 2 of A and 2 of B are all 8 */
 enum { AMX_COLUMNS = 2 * COLUMNS };   /* of B that are packed at a time, into 512 KiB at most; A's 32 rows into 32 KiB */

@@ -25,7 +25,7 @@ static int attention_forward(const mg_call *call)
     const int64_t work = s.length * s.room * s.width / 4; /* of a head */
     if (code)
         return code;
-    if (is_near(&s))
+    if (may_be_near(&s))
         share_rows(call, s.batch * near_blocks(&s), work, near_forward_part);
     else
         share_rows(call, s.batch * s.n_head, work, tiles_forward_part);
@@ -45,7 +45,7 @@ static int attention_backward(const mg_call *call)
     const int64_t work = s.length * s.room * s.width / 2;
     if (code)
         return code;
-    if (is_near(&s)) {
+    if (may_be_near(&s)) {
         share_rows(call, s.batch * near_blocks(&s), work, near_backward_part);
         return MG_OK;
     }

@@ -24,7 +24,7 @@ static sight look(const mg_call *call, int q)
         .batch = a[0].shape[0], .length = a[0].shape[1], .room = a[1].shape[1],
         .channels = a[0].shape[2], .kv_channels = a[1].shape[2], .n_head = n_head,
         .n_kv_head = a[1].shape[2] / width, .width = width,
-        .window = call->attribute[1].given ? call->attribute[1].integer : INT32_MAX,
+        .window = call->attribute[1].given && call->attribute[1].integer < INT32_MAX ? call->attribute[1].integer : INT32_MAX,
         .has_positions = a[3].size > 0,
         .scale = (float)(1 / sqrt((double)width)),
     };

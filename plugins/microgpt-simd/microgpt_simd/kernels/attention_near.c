@@ -7,7 +7,8 @@
        score(back)[t] = a sum_d q[d][t] k[d][t - back]        out[d][t] = sum_back p(back)[t] v[d][t - back]
        d_k[d][s] = sum_back e(back)[s + back] q[d][s + back]  and so on
 
-   Sums go from the furthest key to the query's own, the order in which attention_tiles.c takes them, to the same bits. */
+   The output has the bits that it has by tiles: sums go from the furthest key to the query's own, and queries whose keys
+   lie in two tiles are left to tiles_queries. Each sequence goes one way or the other by itself, whatever the others do. */
 
 enum { NEAR_KEYS = 16 }; /* that a query sees at most */
 enum { LONGEST = 1024 }; /* rows: a head of 64 then has 1.5 MB of scratch */
@@ -35,7 +36,7 @@ static near_heads take_heads(const sight *s, int64_t item)
 /* A side: NEAR_KEYS zeros, the numbers of all rows, and zeros for at least as many rows again. */
 INLINE int64_t side_row(int64_t length) { return NEAR_KEYS + pieces(length, LANES) * LANES + NEAR_KEYS; }
 
-/* Whether the shapes allow it and there is something to gain: then it depends on positions, too. */
+/* Whether the shapes allow it and there is something to gain: then it depends on each sequence's positions, too. */
 static int may_be_near(const sight *s)
 {
     const int short_rows = s->length <= NEAR_KEYS; /* then tiles hold no other keys: only narrow heads gain */
@@ -50,15 +51,21 @@ INLINE int64_t sees_back(const sight *s, int64_t b, int64_t t)
     return back < s->window ? back : s->window - 1;
 }
 
-static int is_near(const sight *s)
+static int is_near(const sight *s, int64_t b)
 {
-    if (!may_be_near(s))
-        return 0;
-    for (int64_t b = 0; b < s->batch; b++)
-        for (int64_t t = 0; t < s->length; t++)
-            if (sees_back(s, b, t) >= NEAR_KEYS)
-                return 0;
+    for (int64_t t = 0; t < s->length; t++)
+        if (sees_back(s, b, t) >= NEAR_KEYS)
+            return 0;
     return 1;
+}
+
+/* Whether one of LANES queries from t on sees keys on both sides of where a tile begins. */
+static int in_two_tiles(const sight *s, int64_t b, int64_t t)
+{
+    for (int64_t i = t; t % KEYS < NEAR_KEYS && i < t + LANES && i < s->length; i++)
+        if ((i - sees_back(s, b, i)) / KEYS != i / KEYS)
+            return 1;
+    return 0;
 }
 
 /* Floats of one worker's scratch: sides of channels, one number a head, and weights of keys. */
@@ -199,7 +206,8 @@ static void near_forward_part(void *job, int64_t first, int64_t last, int worker
     float *const scratch = (float *)call->workspace + before + worker * near_forward_scratch(&s);
     for (int64_t item = first; item < last; item++) {
         const near_heads h = take_heads(&s, item);
-        if (!all_finite(h.v, s.channels, s.length, h.channels)) { /* which the weight 0 wouldn't hide */
+        /* the weight 0 wouldn't hide a neighbour's infinity */
+        if (!is_near(&s, h.b) || !all_finite(h.v, s.channels, s.length, h.channels)) {
             tiles_forward_part(job, h.b * s.n_head + h.head, h.b * s.n_head + h.head + h.heads, worker);
             continue;
         }
@@ -218,6 +226,9 @@ static void near_forward_part(void *job, int64_t first, int64_t last, int worker
         }
         put_side(FLOATS(0) + (h.q - s.q), s.channels, s.length, out, h.channels, 0);
         put_side(FLOATS(1) + h.b * s.length * s.n_head + h.head, s.n_head, s.length, lse, h.heads, 0);
+        for (int64_t t = 0; t < s.length; t += LANES)
+            for (int64_t i = 0; i < h.heads && in_two_tiles(&s, h.b, t); i++)
+                tiles_queries(call, &s, h.b, h.head + i, t, (float *)call->workspace + worker * tiles_forward_scratch(&s));
     }
 }
 
@@ -246,6 +257,15 @@ INLINE void near_errors(const sight *s, const near_sides *n, int64_t t, vi near,
     blend_near(n->out + t, splat(1.0f), e, n->k + t, row, s->width, most);
 }
 
+/* Gradients of k and v are added to, key by key, where a sequence goes by tiles: from zero, where they are to be set. */
+static void tiles_instead(const mg_call *call, const sight *s, const near_heads *h, int worker)
+{
+    for (int i = 1; i < 3; i++)
+        for (int64_t t = 0; FLOATS(i) && call->array[i].set && t < s->length; t++)
+            memset(FLOATS(i) + (h->k - s->k) + t * s->channels, 0, (size_t)h->channels * sizeof(float));
+    tiles_backward_part((void *)call, h->b * s->n_head + h->head, h->b * s->n_head + h->head + h->heads, worker);
+}
+
 static int64_t near_backward_scratch(const sight *s) { return near_scratch(s, 5, 1, 2); }
 
 static void near_backward_part(void *job, int64_t first, int64_t last, int worker) /* blocks of heads */
@@ -257,6 +277,10 @@ static void near_backward_part(void *job, int64_t first, int64_t last, int worke
     for (int64_t item = first; item < last; item++) {
         const near_heads h = take_heads(&s, item);
         const int64_t from = h.q - s.q;
+        if (!is_near(&s, h.b)) {
+            tiles_instead(call, &s, &h, worker);
+            continue;
+        }
         float *at = scratch;
         float *q = take_side(&at, h.q, s.channels, s.length, h.channels);
         float *k = take_side(&at, h.k, s.channels, s.length, h.channels);
@@ -278,8 +302,8 @@ static void near_backward_part(void *job, int64_t first, int64_t last, int worke
                 near_errors(&s, &n, t, near[t / LANES], most[t / LANES], most_of_all);
             for (int64_t t = 0; t < s.length; t += LANES) {
                 int64_t back = 0; /* of the queries that may see these keys */
-                for (int64_t i = t; i < s.length && i < t + LANES + NEAR_KEYS; i += LANES)
-                    back = most[i / LANES] > back ? most[i / LANES] : back;
+                for (int64_t from_t = t; from_t < s.length && from_t < t + LANES + NEAR_KEYS; from_t += LANES)
+                    back = most[from_t / LANES] > back ? most[from_t / LANES] : back;
                 gather_near(n.k + t, errors + t, n.q + t, row, s.width, back);
                 gather_near(n.v + t, weights + t, n.d_out + t, row, s.width, back);
             }

@@ -129,54 +129,56 @@ INLINE void score(float *scores, const float *q_side, const float *keys, const s
 static int64_t tiles_forward_scratch(const sight *s) { return (2 * s->width + KEYS) * LANES; }
 static int64_t tiles_backward_scratch(const sight *s) { return (3 * s->width + 2 * KEYS) * LANES; }
 
+/* LANES queries of one head, from t on. */
+static void tiles_queries(const mg_call *call, const sight *s, int64_t b, int64_t head, int64_t t, float *scratch)
+{
+    const int64_t kv_head = head / (s->n_head / s->n_kv_head), at = (b * s->length + t) * s->channels + head * s->width;
+    const float *k = s->k + b * s->room * s->kv_channels + kv_head * s->width;
+    const float *v = s->v + b * s->room * s->kv_channels + kv_head * s->width;
+    float *q_side = scratch, *out_side = q_side + s->width * LANES, *scores = out_side + s->width * LANES, lse[LANES];
+    const group g = take_group(s, b, head, t);
+    on_side(q_side, LANES, s->q + at, s->channels, g.n, s->width);
+    memset(out_side, 0, (size_t)(s->width * LANES) * sizeof(float));
+    vf top = splat(-INFINITY), sum = {0};
+    for (int64_t tile = g.from / KEYS * KEYS; tile < g.to; tile += KEYS) {
+        const int64_t from = tile > g.from ? tile : g.from, to = tile + KEYS < g.to ? tile + KEYS : g.to, n = to - from;
+        score(scores, q_side, k + from * s->kv_channels, s, &g, from, n);
+        vf higher = top;
+        for (int64_t i = 0; i < n; i++)
+            higher = larger(load(scores + i * LANES), higher);
+        const vf base = choose(higher == splat(-INFINITY), (vf){0}, higher); /* nothing seen so far */
+        const vf fade = exp_(top - base);
+        vf more = {0};
+        for (int64_t i = 0; i < n; i++) {
+            const vf p = exp_(load(scores + i * LANES) - base);
+            more += p;
+            store(scores + i * LANES, p);
+        }
+        sum = fma_(sum, fade, more);
+        top = higher;
+        const float *values = v + from * s->kv_channels;
+        if ((from >= g.all_from && to <= g.all_to) || all_finite(values, s->kv_channels, n, s->width))
+            blend(out_side, fade, scores, values, s->kv_channels, n, s->width);
+        else
+            blend_seen(out_side, fade, scores, values, s->kv_channels, n, s->width, &g, from);
+    }
+    const vf share = splat(1.0f) / sum;
+    for (int64_t d = 0; d < s->width; d++)
+        store(out_side + d * LANES, load(out_side + d * LANES) * share);
+    off_side(FLOATS(0) + at, s->channels, g.n, out_side, LANES, s->width, 0);
+    store(lse, top + log_(sum));
+    for (int64_t i = 0; i < g.n; i++)
+        FLOATS(1)[(b * s->length + t + i) * s->n_head + head] = lse[i];
+}
+
 static void tiles_forward_part(void *job, int64_t first, int64_t last, int worker) /* heads of sequences */
 {
     const mg_call *call = job;
     const sight s = look(call, 2);
-    float *q_side = (float *)call->workspace + worker * tiles_forward_scratch(&s);
-    float *out_side = q_side + s.width * LANES, *scores = out_side + s.width * LANES;
-    for (int64_t item = first; item < last; item++) {
-        const int64_t b = item / s.n_head, head = item % s.n_head, kv_head = head / (s.n_head / s.n_kv_head);
-        const float *k = s.k + b * s.room * s.kv_channels + kv_head * s.width;
-        const float *v = s.v + b * s.room * s.kv_channels + kv_head * s.width;
-        for (int64_t t = 0; t < s.length; t += LANES) {
-            const group g = take_group(&s, b, head, t);
-            const int64_t at = (b * s.length + t) * s.channels + head * s.width;
-            on_side(q_side, LANES, s.q + at, s.channels, g.n, s.width);
-            memset(out_side, 0, (size_t)(s.width * LANES) * sizeof(float));
-            vf top = splat(-INFINITY), sum = {0};
-            for (int64_t tile = g.from / KEYS * KEYS; tile < g.to; tile += KEYS) {
-                const int64_t from = tile > g.from ? tile : g.from, to = tile + KEYS < g.to ? tile + KEYS : g.to, n = to - from;
-                score(scores, q_side, k + from * s.kv_channels, &s, &g, from, n);
-                vf higher = top;
-                for (int64_t i = 0; i < n; i++)
-                    higher = larger(load(scores + i * LANES), higher);
-                const vf base = choose(higher == splat(-INFINITY), (vf){0}, higher); /* nothing seen so far */
-                const vf fade = exp_(top - base);
-                vf more = {0};
-                for (int64_t i = 0; i < n; i++) {
-                    const vf p = exp_(load(scores + i * LANES) - base);
-                    more += p;
-                    store(scores + i * LANES, p);
-                }
-                sum = fma_(sum, fade, more);
-                top = higher;
-                const float *values = v + from * s.kv_channels;
-                if ((from >= g.all_from && to <= g.all_to) || all_finite(values, s.kv_channels, n, s.width))
-                    blend(out_side, fade, scores, values, s.kv_channels, n, s.width);
-                else
-                    blend_seen(out_side, fade, scores, values, s.kv_channels, n, s.width, &g, from);
-            }
-            const vf share = splat(1.0f) / sum;
-            for (int64_t d = 0; d < s.width; d++)
-                store(out_side + d * LANES, load(out_side + d * LANES) * share);
-            off_side(FLOATS(0) + at, s.channels, g.n, out_side, LANES, s.width, 0);
-            float lse[LANES];
-            store(lse, top + log_(sum));
-            for (int64_t i = 0; i < g.n; i++)
-                FLOATS(1)[(b * s.length + t + i) * s.n_head + head] = lse[i];
-        }
-    }
+    float *scratch = (float *)call->workspace + worker * tiles_forward_scratch(&s);
+    for (int64_t item = first; item < last; item++)
+        for (int64_t t = 0; t < s.length; t += LANES)
+            tiles_queries(call, &s, item / s.n_head, item % s.n_head, t, scratch);
 }
 
 /* d_rows[s] += sum_t weight[s][t] row_t, n keys and m queries: the product of product.h, in tiles. */

@@ -1,4 +1,4 @@
-/* The kernels at one level: this file is compiled once for each, as the module _baseline, _avx2 or _avx512, with what
+/* The kernels at one level: this file is compiled once for each, as a module such as _baseline or _avx512, with what
    that level may use. Importing it gives the dictionary `kernels`: "rmsnorm.forward" -> capsule, and
    "rmsnorm.forward workspace" -> capsule where it wants one. */
 

@@ -7,8 +7,8 @@
    share   the team's workers take rows of C, or columns where there are more of those
 
    Where the product is one of bfloat16 numbers, a pair of neighbours along k takes the place of one float, both in memory
-   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is always packed. Where the level
-   has AMX it goes another way, in registers that hold whole tiles: see amx_product.h.
+   and in a register, and everything else stays as it is: see bfloat16.h. Such a product is packed, unless it has few
+   rows. Where the level has AMX it goes another way, in registers that hold whole tiles: see amx_product.h.
 
    Every number of C is the same sum in the same order, whatever the tile, the packing and the number of workers: over
    stretches of STRETCH numbers of k, one after the other, each summed from its first product to its last. So a row
@@ -40,7 +40,7 @@ typedef struct {
 /* Floats of scratch that a worker needs: packed rows, then packed columns. */
 enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
 
-/* The panels of B that are read together: packed side by side, or where B lies. */
+/* Pack the panels of B that are read together. */
 INLINE void pack_b(float *to, const product *p, cut panels, int64_t k0, int64_t k, int64_t n0, int64_t n, const int paired)
 {
     for (int64_t j = 0; j < panels.count; j++) {

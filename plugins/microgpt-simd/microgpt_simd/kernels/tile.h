@@ -74,15 +74,15 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
     }
 }
 
-#define TILE(mr, nv)                                                                   \
+#define MAKE_TILE(mr, nv)                                                                   \
     static void tile_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 0, 0); }         \
     static void ragged_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 1, 0); }       \
     static void paired_##mr##_##nv(const tile *t) { run_tile(t, mr, nv, 1, 1); }
-#define TILES_4(nv) TILE(1, nv) TILE(2, nv) TILE(3, nv) TILE(4, nv)
-#define TILES_6(nv) TILES_4(nv) TILE(5, nv) TILE(6, nv)
-#define TILES_8(nv) TILES_6(nv) TILE(7, nv) TILE(8, nv)
-#define TILES_12(nv) TILES_8(nv) TILE(9, nv) TILE(10, nv) TILE(11, nv) TILE(12, nv)
-#define TILES_16(nv) TILES_12(nv) TILE(13, nv) TILE(14, nv) TILE(15, nv) TILE(16, nv)
+#define TILES_4(nv) MAKE_TILE(1, nv) MAKE_TILE(2, nv) MAKE_TILE(3, nv) MAKE_TILE(4, nv)
+#define TILES_6(nv) TILES_4(nv) MAKE_TILE(5, nv) MAKE_TILE(6, nv)
+#define TILES_8(nv) TILES_6(nv) MAKE_TILE(7, nv) MAKE_TILE(8, nv)
+#define TILES_12(nv) TILES_8(nv) MAKE_TILE(9, nv) MAKE_TILE(10, nv) MAKE_TILE(11, nv) MAKE_TILE(12, nv)
+#define TILES_16(nv) TILES_12(nv) MAKE_TILE(13, nv) MAKE_TILE(14, nv) MAKE_TILE(15, nv) MAKE_TILE(16, nv)
 #define NAMES_4(kind, nv) kind##_1_##nv, kind##_2_##nv, kind##_3_##nv, kind##_4_##nv
 #define NAMES_6(kind, nv) NAMES_4(kind, nv), kind##_5_##nv, kind##_6_##nv
 #define NAMES_8(kind, nv) NAMES_6(kind, nv), kind##_7_##nv, kind##_8_##nv
