@@ -63,8 +63,9 @@ def test_planted_a_neighbours_key_is_found(kernels: Kernels) -> None:
 
 @pytest.mark.parametrize(("n_head", "width"), [(4, 4), (2, 5), (2, 16), (1, 37)])
 def test_the_output_has_the_bits_that_tiles_give(n_head: int, width: int, level: str, kernels: Kernels) -> None:
-    """One more document, of more tokens than this kernel takes, has all of them go by tiles of 64 keys: the fifth and the
-    last but one lie in two of them."""
+    """One more document, of more tokens than this kernel takes, has all of them go by tiles of 64 keys: the fifth and
+    the last but one lie in two of them.
+    """
     documents = [3, 16, 16, 16, 16, 7, 2, 9, 16, 16, 1, 1, 13, 5]
     near = attention(documents, n_head, width, None, kernels)
     far = attention([*documents, 17], n_head, width, None, kernels)
