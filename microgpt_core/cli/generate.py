@@ -45,7 +45,7 @@ Examples:
 @click.option("--backend", default="auto", show_default=True, help="Who computes: simd, numpy, reference.")
 @click.option(
     "--precision", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True,
-    help="Of matrix products. In bfloat16 a token takes half the time where reading the weights is what takes it.",
+    help="Of matrix products. In bfloat16 a token takes about half the time, where reading weights is what takes it.",
 )  # fmt: skip
 @click.option("--interactive", "-i", is_flag=True, help="Continue each line that is typed, or piped in.")
 @plugin_option

@@ -26,7 +26,15 @@ class Sanitizer:
     tests: tuple[str, ...]
 
 
-KERNELS = ("test_bad_calls.py", "test_boundary.py", "test_guard_pages.py", "test_products.py", "test_models.py")
+KERNELS = (
+    "test_bad_calls.py",
+    "test_boundary.py",
+    "test_guard_pages.py",
+    "test_products.py",
+    "test_models.py",
+    "test_attention_near.py",
+    "test_packed_weights.py",
+)
 PROGRAMS = (  # rewritten by passes, joined in sweeps, timed, and in loops
     "test_passes.py",
     "test_pass_numbers.py",
