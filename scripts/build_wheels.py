@@ -6,8 +6,10 @@ Each wheel is built from its source distribution, so both are tried. REQUIREMENT
 should be able to install, such as pytest.
 """
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,9 +23,13 @@ def projects() -> list[Path]:
     ]
 
 
+def build_one(folder: Path, project: Path) -> None:
+    subprocess.run([sys.executable, "-m", "build", "--outdir", str(folder), str(project)], check=True)
+
+
 def build(folder: Path, requirements: list[str]) -> None:
-    for project in projects():
-        subprocess.run([sys.executable, "-m", "build", "--outdir", str(folder), str(project)], check=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of it is waiting for environments to be made
+        list(pool.map(lambda project: build_one(folder, project), projects()))
     ours = sorted(map(str, folder.glob("microgpt_*.whl")))
     subprocess.run([sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder), *ours, *requirements], check=True)
 

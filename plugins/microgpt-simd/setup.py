@@ -66,7 +66,11 @@ def levels() -> dict[str, list[str]]:
 
 
 class BuildKernels(build_ext):
-    """Building, with Clang in the place of Microsoft's compiler, and a word for whoever has neither."""
+    """Building: levels side by side, Clang in the place of Microsoft's compiler, and a word for whoever has neither."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()  # pip has no way to ask for it
 
     def run(self) -> None:
         try:
