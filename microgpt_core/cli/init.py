@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.pipeline.init import default_name, starter
+from microgpt_core.pipeline.init import UTF_8, default_name, starter
 from microgpt_core.pipeline.reading.top_level import FILE_NAME
 from microgpt_core.plugins.hints import quoted
 from microgpt_core.storage.atomic import atomic_write
@@ -20,9 +20,10 @@ Examples:
 
 @click.command("init", epilog=EXAMPLES)
 @click.option("--data", metavar="PATH", help="A text file, a folder with *.txt files, or a glob in quotes.")
+@click.option("--encoding", default=UTF_8, show_default=True, help="Of the text: utf-16, latin-1, cp1252, ...")
 @click.option("--name", help="The file is NAME.yaml [like the data].")
 @click.option("--force", is_flag=True, help="Replace the file that is there.")
-def command(data: str | None, name: str | None, force: bool) -> None:
+def command(data: str | None, encoding: str, name: str | None, force: bool) -> None:
     """Look at a text of your own, and write a pipeline for it: a few lines, each with its reason. It runs at once."""
     name = name or default_name(data)
     if not FILE_NAME.fullmatch(name):
@@ -30,5 +31,5 @@ def command(data: str | None, name: str | None, force: bool) -> None:
     path = Path(f"{name}.yaml")
     if path.exists() and not force:
         raise ConfigurationError(f"{path} is there already; choose another --name, or replace it with --force")
-    atomic_write(path, starter(data, f"./{path}").encode("utf-8"))
+    atomic_write(path, starter(data, f"./{path}", encoding).encode("utf-8"))
     click.echo(f"wrote {path}; now: microgpt run {quoted(f'./{path}')}")

@@ -20,6 +20,7 @@ PASSES = 10  # over the text
 HELD_OUT = 20_000  # characters at most: judging takes time
 BLOCKS = (8, 16, 32, 64)
 BATCH_SIZE = 4
+UTF_8 = "utf-8"
 NAMES = """\
 # Learns given names and makes up new ones.   microgpt run {file}
 # For a text of your own: microgpt init --data FOLDER
@@ -37,7 +38,7 @@ HEAD = """\
 LONG_TEXT = (
     HEAD
     + """\
-dataset: {{use: text, path: {path}, validation: {validation}}}
+dataset: {{use: text, path: {path}{encoding}, validation: {validation}}}
 # It sees {block_size} characters at once. {size}
 model: {{n_layer: {n_layer}, n_head: 4, n_embd: {n_embd}, block_size: {block_size}}}
 # About {passes} over the text. More steps make better words: try ten times as many.
@@ -48,7 +49,7 @@ generate: {{num_samples: 3, max_new_tokens: 200}}
 LINES = (
     HEAD
     + """\
-dataset: {{use: text, path: {path}, document: line, validation: {validation}}}
+dataset: {{use: text, path: {path}{encoding}, document: line, validation: {validation}}}
 # It sees {block_size} characters at once: nearly every line is shorter. {size}
 model: {{n_layer: {n_layer}, n_head: 4, n_embd: {n_embd}, block_size: {block_size}}}
 # About {passes} over the text, whole lines side by side. More steps make better lines: try ten times as many.
@@ -80,14 +81,14 @@ class Text:
         return max([size for size in BLOCKS[:-1] if size <= self.n_characters // 50], default=BLOCKS[0])
 
 
-def starter(data: str | None, file: str) -> str:
+def starter(data: str | None, file: str, encoding: str = UTF_8) -> str:
     """The text of a pipeline for the text files at `data` (a file, a folder, a glob), or for names without any.
 
-    `file` is what to call it. Raises DataError where there is no text, or too little.
+    `file` is what to call it, `encoding` that of the text. Raises DataError where there is no text, or too little.
     """
     if data is None:
         return NAMES.format(file=as_argument(file))
-    text = look_at(data)
+    text = look_at(data, encoding)
     larger = text.n_characters >= MANY
     per_step = BATCH_SIZE * text.block_size
     wanted = round(PASSES * text.n_characters / per_step / 100) * 100
@@ -96,6 +97,7 @@ def starter(data: str | None, file: str) -> str:
     return (LINES if text.by_line else LONG_TEXT).format(
         file=as_argument(file),
         path=quoted(data),
+        encoding="" if encoding == UTF_8 else f", encoding: {quoted(encoding)}",
         n_documents=len(text.documents),
         what=("line" if text.by_line else "document") + "s" * (len(text.documents) > 1),
         n_characters=text.n_characters,
@@ -117,9 +119,10 @@ def passes(number: float) -> str:
     return "one pass" if number >= 0.75 else f"{number:.0%} of a pass"
 
 
-def look_at(data: str) -> Text:
+def look_at(data: str, encoding: str) -> Text:
     """The text itself. Raises DataError where there is too little."""
-    lines, files = TextFiles(data, document="line").all_documents(), TextFiles(data).all_documents()
+    lines = TextFiles(data, document="line", encoding=encoding).all_documents()
+    files = TextFiles(data, encoding=encoding).all_documents()
     n_words = sum(len(line.split()) for line in lines)
     by_line = len(lines) >= FEWEST_LINES and len(longest_of_most(lines)) < SHORT_LINE and n_words <= 3 * len(lines)
     text = Text(lines if by_line else files, by_line)

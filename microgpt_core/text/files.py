@@ -1,7 +1,10 @@
 """The dataset `text`: your own text files, from paths, folders and globs, unaltered but for line ends."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from dataclasses import dataclass
 from glob import glob
+from itertools import islice
 from os.path import expanduser  # unlike Path's, it leaves a user that there isn't
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -10,6 +13,8 @@ from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
 from microgpt_core.text.split import SplitDataset
 
 Document = Literal["file", "line"]
+NEW_LINE = b"\n"
+LOOKED_AT = 10_000  # files of a folder without text, to say what it has instead
 
 
 @dataclass
@@ -73,9 +78,21 @@ class TextFiles(SplitDataset):
         matches = [root / match for match in glob(pattern, root_dir=root, recursive=True)]
         files = [match for match in matches if match.is_file()]
         if not files:
-            what = "holds no *.txt file" if place.is_dir() else "is no file, no folder and no glob that matches a file"
+            what = "is no file, no folder and no glob that matches a file"
+            if place.is_dir():
+                what = f"holds no *.txt file{instead(place, path)}"
             raise DataError(f"{path}: {what} (looked in {root.resolve()})")
         return files
+
+
+def instead(folder: Path, named: str) -> str:
+    """What most of the folder's files are, and the glob that names them."""
+    files = (file for file in islice(folder.rglob("*"), LOOKED_AT) if file.is_file() and file.name[0] != ".")
+    suffixes = Counter(file.suffix for file in files if file.suffix)
+    if not suffixes:
+        return ""
+    (suffix, n), *_ = suffixes.most_common()
+    return f", but {n} *{suffix}; if they are text, name them by a glob: {named.rstrip('/')}/**/*{suffix}"
 
 
 def read_text(file: Path, encoding: str) -> str:
@@ -83,8 +100,18 @@ def read_text(file: Path, encoding: str) -> str:
     try:
         text = file.read_bytes().decode(encoding)
     except UnicodeDecodeError as error:
-        found = f"byte 0x{error.object[error.start]:02X} at offset {error.start}"
-        raise DataError(f"{file}: {found} isn't {encoding} text; set `encoding`, or leave the file out") from None
+        data, at = error.object, error.start
+        found = f"byte 0x{data[at]:02X} at offset {at}, line {data.count(NEW_LINE, 0, at) + 1}"
+        raise DataError(f"{file}: {found} isn't {encoding} text; {advice(data)}") from None
     except OSError as error:
         raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def advice(data: bytes) -> str:
+    """What to do about bytes that aren't the text that they were taken for."""
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "it begins as utf-16 does: set `encoding: utf-16`"
+    if b"\0" in data:
+        return "it holds zeros, as no text does: leave the file out"
+    return "set `encoding` (latin-1 and cp1252 are frequent), or leave the file out"

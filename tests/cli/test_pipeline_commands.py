@@ -160,6 +160,18 @@ def test_a_path_stays_a_path_whatever_is_in_it() -> None:
         assert read_yaml(starter(path, "./x.yaml"), "t").data["dataset"]["path"] == path
 
 
+def test_init_writes_the_encoding_into_the_pipeline() -> None:
+    Path("old.txt").write_bytes((STORY.replace("a", "à") * 30).encode("latin-1"))
+    assert "line 1 isn't utf-8 text; set `encoding`" in microgpt("init", "--data", "old.txt").stderr
+    assert microgpt("init", "--data", "old.txt", "--encoding", "latin-1").exit_code == 0
+    assert "encoding: latin-1" in Path("old.yaml").read_text(encoding="utf-8")
+    assert microgpt("check", "./old.yaml").exit_code == 0
+    assert (
+        "unknown encoding: latin-x"
+        in microgpt("init", "--data", "old.txt", "--encoding", "latin-x", "--name", "x").stderr
+    )
+
+
 def test_dry_run_prints_the_resolved_file_and_the_rest_in_comments() -> None:
     result = microgpt("run", "names", "--dry-run", *SHORT)
     assert (result.exit_code, result.stderr, list(Path().iterdir())) == (0, "", [])

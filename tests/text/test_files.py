@@ -111,14 +111,20 @@ def test_encodings(tmp_path, data, encoding, expected):
         (["a.txt", "sub/*.md"], {}, ["sub/*.md"]),
         ("empty", {}, ["empty: no text, only white space in 1 file(s)"]),
         ("empty/blank.txt", {"document": "line"}, ["empty/blank.txt", "only white space"]),
-        ("folder", {}, ["folder: holds no *.txt file"]),
-        ("bad.bin", {}, ["bad.bin", "byte 0xFF at offset 3", "utf-8", "`encoding`"]),
-        ("bad.bin", {"encoding": "ascii"}, ["byte 0xFF at offset 3", "ascii"]),
+        ("folder", {}, ["folder: holds no *.txt file (looked in"]),
+        ("notes/", {}, ["notes/: holds no *.txt file, but 2 *.md; if they are text, ", "by a glob: notes/**/*.md"]),
+        ("bad.bin", {}, ["bad.bin", "byte 0xFF at offset 5, line 2", "utf-8", "set `encoding` (latin-1 and cp1252"]),
+        ("utf16.bin", {}, ["byte 0xFF at offset 0, line 1", "begins as utf-16 does: set `encoding: utf-16`"]),
+        ("zeros.bin", {}, ["byte 0xFF at offset 1, line 1", "no text", "leave the file out"]),
+        ("bad.bin", {"encoding": "ascii"}, ["byte 0xFF at offset 5", "ascii"]),
     ],
 )
 def test_bad_data_is_one_line_with_the_path(tree, path, options, expected):
-    (tree / "bad.bin").write_bytes(b"abc\xffdef")
-    (tree / "folder").mkdir()
+    files = {"bad.bin": b"abc\nd\xffef", "utf16.bin": "text".encode("utf-16"), "zeros.bin": b"a\xff\0\0"}
+    files |= {"notes/a.md": b"#", "notes/b/c.md": b"#", "notes/d.py": b"#", "folder/.hidden": b"#"}
+    for name, data in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(data)
     with pytest.raises(DataError) as caught:
         list(read(tree, path, **options).documents("train"))
     assert [e for e in expected if e not in str(caught.value)] == []
