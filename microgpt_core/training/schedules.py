@@ -45,13 +45,20 @@ class Linear(WarmUp):
 
 @dataclass
 class Cosine(WarmUp):
-    """Down to 0 along half a cosine. Loshchilov and Hutter 2017, arXiv:1608.03983.
+    """Down along half a cosine. Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5.
 
     Fields:
         warmup_steps: steps over which the rate rises from near 0
+        final: the factor that it ends near; nanoGPT's recipes have 0.1
     """
 
     name = "cosine"
 
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0.0 <= self.final <= 1.0, "final", self.final, "0 to 1")
+
     def after_warmup(self, progress: float) -> float:
-        return 0.5 * (1.0 + cos(pi * progress))
+        return self.final + (1.0 - self.final) * 0.5 * (1.0 + cos(pi * progress))

@@ -44,7 +44,7 @@ def mish(tmp_path: Path) -> Path:
 def test_list_shows_kinds_with_their_names() -> None:
     lines = {line.split()[0]: line for line in run("list").splitlines()}
     assert "char" in lines["tokenizers"]
-    assert "microgpt, names" in lines["pipelines"]
+    assert "microgpt, names, shakespeare" in lines["pipelines"]
     assert "analyzers" not in lines  # there is none yet
 
 

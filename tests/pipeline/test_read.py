@@ -174,7 +174,11 @@ def test_the_pipelines_in_the_package_are_right_and_read_back(name: str, registr
 @pytest.mark.parametrize(
     ("source", "error", "said"),
     [
-        ("nmaes", UnknownNameError, r"unknown pipeline 'nmaes' \(did you mean 'names'\?\); known: microgpt, names"),
+        (
+            "nmaes",
+            UnknownNameError,
+            r"unknown pipeline 'nmaes' \(did you mean 'names'\?\); known: microgpt, names, shakespeare",
+        ),
         ("./there.yaml", ConfigurationError, r"there is no such file \(did you mean 'theirs.yaml'\?\)"),
         ("no/such", ConfigurationError, "there is no such file"),
     ],

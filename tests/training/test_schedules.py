@@ -35,6 +35,20 @@ def test_cosine_goes_to_0() -> None:
     assert 0.0 < Cosine().factor(999, 1000) < 1e-5
 
 
+def test_cosine_may_end_higher() -> None:
+    """nanoGPT's: from the peak to a tenth of it."""
+    schedule = Cosine(final=0.1)
+    assert schedule.factor(0, 1000) == 1.0
+    assert schedule.factor(500, 1000) == pytest.approx(0.55)
+    assert 0.1 < schedule.factor(999, 1000) < 0.1 + 1e-5
+
+
+@pytest.mark.parametrize("final", [-0.1, 1.5])
+def test_cosine_ends_between_0_and_its_peak(final: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"final: found {final}, allowed: 0 to 1"):
+        Cosine(final=final)
+
+
 def test_a_warm_up_longer_than_the_run_only_rises() -> None:
     factors = [Cosine(warmup_steps=100).factor(step, 10) for step in range(10)]
     assert factors == [(step + 1) / 100 for step in range(10)]
