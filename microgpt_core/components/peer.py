@@ -15,6 +15,10 @@ class Training(Protocol):
         """The loss of the first batch, and its gradient of each parameter by microgpt's name. No step is made."""
         ...
 
+    def load(self, model: Any) -> None:
+        """Have a model's weights again, copied. What the optimizer remembers stays."""
+        ...
+
     def run(self, n: int) -> float:
         """Make `n` steps, each on the next batch, from the first one again after the last. Returns the last loss."""
         ...

@@ -105,6 +105,20 @@ def trains_the_same(peer: Peer) -> Iterator[str]:
                     yield f"{way} in {precision}, {kind}: {what} is off by {error:.1e} of its size; allowed: {allowed}"
 
 
+def loads_weights(peer: Peer) -> Iterator[str]:
+    """After some steps and `load` of the first weights, the gradients are the first ones again."""
+    for way in peer.ways("float32")[:1]:
+        batches = BATCHES["windows"]
+        training, (_, expected) = peer.training(tiny(), batches, OPTIMIZER, way, "float32", 1), Own(batches).gradients()
+        training.run(2)
+        training.load(tiny())
+        _, found = training.gradients()
+        errors = {name: distance(flat(found[name]), flat(gradient)) for name, gradient in expected.items()}
+        what, error = max(errors.items(), key=lambda item: item[1])
+        if error > ALLOWED["float32"]:
+            yield f"{way}: after two steps and load(), the gradient of {what} is off by {error:.1e} of its size"
+
+
 def distance(found: Sequence[float], expected: Sequence[float]) -> float:
     """The largest difference, beside the largest number; infinite where there is nothing to compare."""
     if len(found) != len(expected) or not all(map(isfinite, found)):
@@ -145,4 +159,4 @@ def likeliest() -> list[int]:
     return written
 
 
-RULES = (says_its_ways, trains_the_same, copies_the_weights, writes_the_same)
+RULES = (says_its_ways, trains_the_same, copies_the_weights, loads_weights, writes_the_same)

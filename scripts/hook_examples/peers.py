@@ -12,10 +12,13 @@ class Steps:
     def __init__(self, model, batches, optimizer):
         self.model, self.batches, self.lr, self.done = type(model)(**model.config()), batches, optimizer.lr, 0
         self.model.allocate()
-        for name, weights in self.model.state().items():
-            write(weights, flat(model.state()[name]))
+        self.load(model)
         self.loss, self.update = BatchLoss(self.model), Update(self.model, optimizer)
         self.update.allocate()
+
+    def load(self, model):
+        for name, weights in self.model.state().items():
+            write(weights, flat(model.state()[name]))
 
     def backward(self, batch):
         (inputs,) = self.loss.window_inputs([batch])

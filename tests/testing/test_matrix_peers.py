@@ -117,6 +117,15 @@ class Borrowing(Right):
         return found
 
 
+class Deaf(Right):
+    """It has its weights from the beginning, and stays with them."""
+
+    def training(self, *given):
+        found = super().training(*given)
+        found.load = lambda model: None
+        return found
+
+
 class Repeating(Right):
     """It goes on with what it has of the block before."""
 
@@ -140,6 +149,7 @@ PEERS = [
     (Hurried, "trains_the_same", "what is the loss after some steps is off by "),
     (Doubling, "trains_the_same", "the gradient of wpe.weight is off by 1.0e+00 of its size; allowed: 0.0001"),
     (Borrowing, "copies_the_weights", "it trains the weights of the model that it is given, such as "),
+    (Deaf, "loads_weights", "tape: after two steps and load(), the gradient of "),
     (Repeating, "writes_the_same", "tape: it writes ["),
     (Short, "writes_the_same", "from token 0 again where the block is full"),
 ]
@@ -164,7 +174,7 @@ class Absent(Peer):
 
 
 def test_one_that_is_not_here_is_skipped() -> None:
-    assert [r.state for r in testing.check_peer(Absent()).results] == ["skipped"] * 4
+    assert [r.state for r in testing.check_peer(Absent()).results] == ["skipped"] * 5
 
 
 class Tokenizing(Peer):
@@ -176,7 +186,7 @@ class Tokenizing(Peer):
 
 def test_one_that_only_tokenizes_is_skipped_and_one_that_does_nothing_is_not() -> None:
     results = testing.check_peer(Tokenizing()).results
-    assert [r.state for r in results] == ["skipped"] * 4
+    assert [r.state for r in results] == ["skipped"] * 5
     assert "it trains nothing" in str(results[0])
     assert testing.check_peer(type("Idle", (Peer,), {"name": "idle"})()).results[0].state == "failed"
 

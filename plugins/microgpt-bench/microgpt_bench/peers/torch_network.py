@@ -35,7 +35,7 @@ class Network:
         self.config = model.config()  # and not the model, whose memory is to be free
         self.activation = ACTIVATIONS[self.config["activation"]]
         self.eps = EPS if model.norm_eps is None else model.norm_eps
-        self.weights = joined({p.name: copied(p.data, p.shape).to(dtype) for p in model.parameters()}, model.n_layer)
+        self.weights = {name: weight.to(dtype) for name, weight in weights_of(model).items()}
         self.decays = {name: weight.ndim > 1 for name, weight in self.weights.items()}  # as in microgpt: matrices
 
     def logits(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
@@ -70,6 +70,11 @@ class Network:
         # Eager, this is 5 to 10 % of a small model's step faster than functional.rms_norm; compiled it is the same.
         y = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
         return y if weight is None else y * weight
+
+
+def weights_of(model: GPT) -> dict[str, Tensor]:
+    """Copies of a model's weights, those of q, k and v as one."""
+    return joined({p.name: copied(p.data, p.shape) for p in model.parameters()}, model.n_layer)
 
 
 def copied(data: Buffer, shape: tuple[int, ...]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from microgpt_bench.peers.torch_compile import compiled, trace_gradients
-from microgpt_bench.peers.torch_network import Network, parted
+from microgpt_bench.peers.torch_network import Network, parted, weights_of
 from microgpt_core.components import IGNORED, Buffer
 from microgpt_core.models.gpt import GPT
 from microgpt_core.text.batch import Batch
@@ -54,6 +54,11 @@ class TorchTraining:
         return loss.item(), {
             name: Buffer(gradient.contiguous().numpy().data) for name, gradient in parted(found).items()
         }
+
+    def load(self, model: GPT) -> None:
+        with torch.no_grad():
+            for name, weight in weights_of(model).items():
+                self.weights[name].copy_(weight)
 
     def run(self, n: int) -> float:
         loss = torch.zeros(())

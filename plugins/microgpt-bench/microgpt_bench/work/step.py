@@ -32,6 +32,7 @@ class Step(Work):
             golden, kernels = choice(golden, who)
             self.batches = golden.batches(BATCHES)
             self.training = own_training(golden, kernels, who.precision, self.batches, longest)
+        self.golden = golden
         if len({batch.shape for batch in self.batches}) > 1:  # each with a plan of its own, and a time
             self.cycle = BATCHES
 
@@ -46,6 +47,7 @@ class Step(Work):
         """What it computes, for others to be compared with."""
         from microgpt_bench.work.agreement import write_down  # brings NumPy, whose memory isn't the candidate's
 
+        self.begin_again()
         write_down(self.training, Path(path))
         return {}
 
@@ -53,4 +55,11 @@ class Step(Work):
         """How far it is from what was written down."""
         from microgpt_bench.work.agreement import disagreement
 
+        self.begin_again()
         return {"by": disagreement(self.training, Path(path))}
+
+    def begin_again(self) -> None:
+        """Have the first weights, which all share. A step has been made, and AdamW moves a weight whose gradient is
+        nothing but rounding as far as any other: of large models these are many, and no two programs round alike.
+        """
+        self.training.load(self.golden.build())

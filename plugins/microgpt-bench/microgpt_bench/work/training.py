@@ -13,6 +13,7 @@ from microgpt_core.engine.plan import Plan
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.models.model import Model
 from microgpt_core.pipeline.preview.timing import seconds_per_flop
+from microgpt_core.saving.model_folder import copy
 from microgpt_core.text.batch import Batch
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.update import Update
@@ -47,6 +48,9 @@ class OwnTraining:
         for p, _ in trained:
             p.zero_grad()
         return loss, found
+
+    def load(self, model: Model) -> None:
+        copy(model.state(), self.model.state())
 
     def timed_step(self) -> tuple[list[float], list[float]]:
         """Make a step: the nanoseconds of each call of the two plans."""
