@@ -17,7 +17,6 @@ SHORT = ["train.max_steps=2", "train.eval_batches=1", "generate.num_samples=1", 
 SMALL = ["dataset.validation=0.001", "model.n_layer=1", "model.n_embd=16"]
 REDUCED = {  # what else to set
     "names": [],
-    "shakespeare": SMALL,
     "llama": ["dataset.validation=0.01"],
     "gpt2": SMALL,
     "fine-tune": [],
@@ -40,7 +39,7 @@ def options(name: str) -> list[str]:
 def ready(name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What an example needs to be there."""
     monkeypatch.chdir(tmp_path)
-    if name in ("shakespeare", "gpt2", "overnight"):
+    if name in ("gpt2", "overnight"):
         request.getfixturevalue("tinyshakespeare")
     if name == "numpy":
         install_numpy(tmp_path / "site", monkeypatch)
