@@ -15,6 +15,9 @@ WITHOUT = ("unknown", "there is no command")  # what is said of a component, or 
 SETTINGS = {
     "microgpt-numpy": ("--set", "backend=numpy"),
     "microgpt-simd": ("--set", "backend=simd"),
+    "microgpt-datasets": ("--set", "transforms=[lower]"),
+    "microgpt-optimizers": ("--set", "optimizer={use: lion, lr: 1e-3}"),
+    "microgpt-tokenizers": ("--set", "tokenizer={use: bpe, vocab_size: 300}"),
     "microgpt-mish": ("--set", "model.activation=mish"),
     "microgpt-reverse": ("--set", "tokenizer=reverse", "--set", "analyzers=[prediction-entropy]"),
 }
