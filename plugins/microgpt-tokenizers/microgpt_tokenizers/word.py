@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
 
-import regex
+import regex  # type: ignore[import-untyped,unused-ignore]
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import CheckpointError, DataError, UnknownNameError, require

@@ -30,7 +30,7 @@ def one_merge_each(tokens: Mapping[bytes, int]) -> list[Merge]:
         parts = parts_below(token, i, tokens)
         if len(parts) != 2:
             said = " + ".join(repr(part) for part in parts[:5])
-            raise DataError(f"the token {token!r:.60} (id {i}) is no merge of two others: lower ids make it {said:.200}")
+            raise DataError(f"the token {token!r:.60} (id {i}) isn't made of two others: lower ids make {said:.200}")
         merges.append((parts[0], parts[1]))
     return merges
 

@@ -7,7 +7,7 @@ have a name (see `native`); a pattern of one's own always comes here.
 from collections.abc import Iterator
 from re import fullmatch
 
-import regex
+import regex  # type: ignore[import-untyped,unused-ignore]
 
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 

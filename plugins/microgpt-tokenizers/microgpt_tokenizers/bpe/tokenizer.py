@@ -26,8 +26,10 @@ DEFAULT_PATTERN = "gpt2"
 
 @dataclass(eq=False)
 class Bpe(Tokenizer):
-    """Byte-level BPE: it can say every text. Ids 0 to 255 are the bytes, then merges in their order, then special
-    tokens. Of a ready vocabulary, the ids are its own.
+    """Byte-level BPE: pieces of words that come often, down to single bytes, so that it can say every text.
+
+    Ids 0 to 255 are the bytes, then what each merge makes, in order, then the special tokens. A ready vocabulary has
+    its own ids.
 
     Special tokens decode to nothing. Their names in a text are plain text, but for those in `allow_special`.
     Bytes that are no UTF-8, as a model may write them, decode to U+FFFD.
@@ -55,7 +57,7 @@ class Bpe(Tokenizer):
     allow_special: list[str] = field(default_factory=list)
     normalize: Form | None = None
     file: str | None = None
-    # The folder that a relative `file` starts from; None is the current one. A pipeline sets it, as it does a dataset's.
+    # The folder that a relative `file` starts from, None for the current one: set by a pipeline, as a dataset's is.
     base: Path | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -103,8 +105,8 @@ class Bpe(Tokenizer):
         if missing := [name for name in filter(None, [self.boundary, *self.allow_special]) if name not in special]:
             has = ", ".join(special) or "none"
             raise DataError(
-                f"bpe tokenizer: the vocabulary has no special token {missing[0]!r}; it has: {has}. Set `boundary` to one "
-                "of them or to null, or name a new one in `special` too"
+                f"bpe tokenizer: the vocabulary has no special token {missing[0]!r}; it has: {has}. Set `boundary` to "
+                "one of them or to null, or name a new one in `special` too"
             )
         form = self.normalize or vocabulary.normalize
         vocabulary = replace(vocabulary, special=special, normalize=form).checked()

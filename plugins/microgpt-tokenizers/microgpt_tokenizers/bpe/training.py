@@ -73,7 +73,7 @@ def merge_words(
     return merges
 
 
-def count_pairs(words: Sequence[Sequence[int]], frequencies: Sequence[int]) -> tuple[Counter[Pair], dict[Pair, set[int]]]:
+def count_pairs(words: Sequence[list[int]], frequencies: Sequence[int]) -> tuple[Counter[Pair], dict[Pair, set[int]]]:
     """How often each pair of neighbours comes, and in which words."""
     counts: Counter[Pair] = Counter()
     where: dict[Pair, set[int]] = defaultdict(set)

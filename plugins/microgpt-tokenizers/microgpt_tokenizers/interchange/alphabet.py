@@ -1,7 +1,7 @@
 """Bytes as characters that can be seen: how GPT-2's files, and most since, write tokens that are no whole UTF-8.
 
-A byte that is a visible character of Latin-1 is that character; the others are, in order, the characters from U+0100 on,
-so that a space is Ġ and a line end Ċ.
+A byte that is a visible character of Latin-1 is that character; the others are, in order, the characters from
+U+0100 on, so that a space is Ġ and a line end Ċ.
 """
 
 from microgpt_core.errors import DataError
@@ -22,6 +22,6 @@ def to_bytes(text: str) -> bytes:
         return bytes([TO_BYTE[character] for character in text])
     except KeyError as error:
         raise DataError(
-            f"the token {text!r:.60} has {error.args[0]!r} in it, which stands for no byte; only byte-level vocabularies "
-            "can be read"
+            f"the token {text!r:.60} has {error.args[0]!r} in it, which stands for no byte; only byte-level "
+            "vocabularies can be read"
         ) from None

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from microgpt_core.errors import DataError
+from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_tokenizers.bpe.vocabulary import Vocabulary
 from microgpt_tokenizers.interchange import tiktoken_ranks, tokenizer_json, vocab_merges
 
+WRITERS = {".json": tokenizer_json.write, ".tiktoken": tiktoken_ranks.write, "": vocab_merges.write}
 ALLOWED = "a .json file, a .tiktoken file, or a folder for vocab.json and merges.txt"
 
 
@@ -29,12 +30,12 @@ def read_vocabulary(path: Path, pattern: str | None = None) -> Vocabulary:
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
-    """Write the vocabulary in the format that the path's name stands for. Raises DataError."""
-    if path.suffix == ".tiktoken":
-        tiktoken_ranks.write(vocabulary, path)
-    elif path.suffix == ".json":
-        tokenizer_json.write(vocabulary, path)
-    elif not path.suffix:
-        vocab_merges.write(vocabulary, path)
-    else:
-        raise DataError(f"{path}: no format ends like this; expected {ALLOWED}")
+    """Write the vocabulary in the format that the path's name stands for. Raises DataError where it can't say it."""
+    check_name(path)
+    WRITERS[path.suffix](vocabulary, path)
+
+
+def check_name(path: Path) -> None:
+    """Raise ConfigurationError where no format is named like this."""
+    if path.suffix not in WRITERS:
+        raise ConfigurationError(f"{path}: no format ends like this; expected {ALLOWED}")

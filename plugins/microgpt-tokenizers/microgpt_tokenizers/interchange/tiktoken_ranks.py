@@ -27,8 +27,8 @@ def read(path: Path, pattern: str | None = None) -> Vocabulary:
     own, special = PUBLISHED.get(path.stem, (None, {}))
     if (cut := pattern or own) is None:
         raise ConfigurationError(
-            f"{path}: a .tiktoken file doesn't say where texts are cut; set `pattern`: gpt2, cl100k, o200k or a regular "
-            f"expression (known by name: {', '.join(PUBLISHED)})"
+            f"{path}: a .tiktoken file doesn't say where texts are cut; set the pattern: gpt2, cl100k, o200k or a "
+            f"regular expression (known by name: {', '.join(PUBLISHED)})"
         )
     try:
         return Vocabulary(read_ranks(path), None, cut, dict(special)).checked()

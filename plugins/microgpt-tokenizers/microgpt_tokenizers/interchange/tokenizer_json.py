@@ -147,7 +147,7 @@ def read_form(normalizer: Any) -> Form | None:
     if normalizer is None:
         return None
     if isinstance(normalizer, dict) and (form := normalizer.get("type")) in FORMS:
-        return form  # type: ignore[no-any-return]
+        return form
     raise DataError(f"normalizer: found {normalizer!r:.80}, allowed: null, or one of {', '.join(FORMS)}")
 
 
@@ -163,6 +163,6 @@ def read_pattern(found: Any) -> str:
         ] if not more.get("invert") and not last.get("add_prefix_space"):
             return NAMES.get(regex, regex)
     raise DataError(
-        f"pre_tokenizer: found {found!r:.120}, allowed: ByteLevel without add_prefix_space, alone or after one Split by a "
-        "Regex with the behavior Isolated"
+        f"pre_tokenizer: found {found!r:.120}, allowed: ByteLevel without add_prefix_space, alone or after one Split by "
+        "a Regex with the behavior Isolated"
     )

@@ -28,6 +28,10 @@ def read(folder: Path, pattern: str = "gpt2") -> Vocabulary:
         raise DataError(f"{folder}: {error}") from None
 
 
+def holds_vocabulary(folder: Path) -> bool:
+    return any(all((folder / name).is_file() for name in names) for names in PAIRS)
+
+
 def find(folder: Path) -> tuple[Path, Path]:
     for names in PAIRS:
         vocab, merges = (folder / name for name in names)
