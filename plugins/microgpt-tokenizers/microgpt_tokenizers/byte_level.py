@@ -8,7 +8,7 @@ from microgpt_core.components import Tokenizer
 from microgpt_core.errors import CheckpointError, DataError
 from microgpt_core.text.char import Form
 from microgpt_tokenizers.normal import check_form, normalized
-from microgpt_tokenizers.surrogates import to_utf8
+from microgpt_tokenizers.surrogates import without_surrogates
 
 FORMAT_VERSION = 1
 
@@ -38,7 +38,7 @@ class Bytes(Tokenizer):
         return self
 
     def encode(self, text: str) -> list[int]:
-        return list(to_utf8(normalized(text, self.normalize)))
+        return list(without_surrogates(normalized(text, self.normalize)).encode())
 
     def decode(self, ids: Sequence[int]) -> str:
         return b"".join(map(self.decode_bytes, ids)).decode("utf-8", "replace")

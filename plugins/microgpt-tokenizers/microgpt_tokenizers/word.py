@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal, Self, get_args
 import regex  # type: ignore[import-untyped,unused-ignore]
 
 from microgpt_core.components import Tokenizer
-from microgpt_core.errors import CheckpointError, DataError, UnknownNameError, require
+from microgpt_core.errors import CheckpointError, DataError, require
 from microgpt_core.text.char import Form
 from microgpt_tokenizers.normal import check_form, normalized
-from microgpt_tokenizers.surrogates import to_utf8
+from microgpt_tokenizers.surrogates import without_surrogates
 
 Case = Literal["keep", "lower"]
 Punctuation = Literal["split", "keep"]
@@ -62,8 +62,7 @@ class Word(Tokenizer):
         require(self.max_vocab is None or self.max_vocab >= least, "max_vocab", self.max_vocab, f"{least} or more")
         require(self.min_frequency >= 1, "min_frequency", self.min_frequency, "1 or more")
         for field, found, allowed in (("case", self.case, Case), ("punctuation", self.punctuation, Punctuation)):
-            if found not in get_args(allowed):
-                raise UnknownNameError(field, found, get_args(allowed))
+            require(found in get_args(allowed), field, repr(found), " or ".join(get_args(allowed)))
         check_form(self.normalize)
         self.bos = 0 if self.add_bos else None
         self.unknown_id = int(self.add_bos) if self.unknown else None
@@ -85,8 +84,7 @@ class Word(Tokenizer):
 
     def pieces(self, text: str) -> Iterator[str]:
         """What a text is cut into, in the case and form that tokens have. Raises DataError for a lone surrogate."""
-        text = normalized(text, self.normalize)
-        to_utf8(text)
+        text = without_surrogates(normalized(text, self.normalize))
         return PIECES[self.punctuation].findall(text.lower() if self.case == "lower" else text)  # type: ignore[no-any-return]
 
     def encode(self, text: str) -> list[int]:
@@ -129,10 +127,14 @@ class Word(Tokenizer):
             raise CheckpointError(f"word tokenizer: `words` is {words!r:.60}, expected a list of texts")
         if len({SPACE, *words}) <= len(words):
             raise CheckpointError("word tokenizer: `words` has one of them twice, or the space, which is always there")
+        if wrong := [name for name in ("unknown", "add_bos") if not isinstance(state.get(name), bool)]:
+            raise CheckpointError(
+                f"word tokenizer: `{wrong[0]}` is {state.get(wrong[0])!r:.60}, expected true or false"
+            )
         try:
             tokenizer = cls(**{name: state[name] for name in FIELDS})
         except (KeyError, TypeError) as error:
-            raise CheckpointError(f"word tokenizer: {error} is missing or of the wrong type") from None
+            raise CheckpointError(f"word tokenizer: a field is missing or of the wrong type ({error})") from None
         tokenizer._learn(words)
         return tokenizer
 

@@ -17,7 +17,7 @@ from microgpt_tokenizers.interchange import tokenizer_json
 from microgpt_tokenizers.interchange.files import read_vocabulary
 from microgpt_tokenizers.normal import check_form, normalized
 from microgpt_tokenizers.special import check_names, cut
-from microgpt_tokenizers.surrogates import lone_surrogate
+from microgpt_tokenizers.surrogates import without_surrogates
 
 FORMAT_VERSION = 1
 N_BYTES = 256
@@ -62,7 +62,9 @@ class Bpe(Tokenizer):
 
     def __post_init__(self) -> None:
         names = self._special_names()
-        check_names("special", names)
+        check_names("special", self.special)
+        require(self.boundary != "", "boundary", "nothing", "a name such as <|endoftext|>, or null")
+        check_names("allow_special", self.allow_special)
         if unknown := [name for name in self.allow_special if name not in names and not self.file]:
             raise UnknownNameError("special token", unknown[0], names, "Name it in `special` too")
         if self.boundary in self.allow_special:
@@ -88,28 +90,22 @@ class Bpe(Tokenizer):
         if self.file is not None:
             return self.use(read_vocabulary((self.base or Path()) / Path(self.file).expanduser(), self.pattern))
         pattern = self.pattern or DEFAULT_PATTERN
-        texts = map(partial(normalized, form=self.normalize), texts)
-        try:
-            merges = choice.trainer()(
-                texts, self._merges_wanted, pattern=pattern, min_frequency=self.min_frequency, progress=progress
-            )
-        except UnicodeEncodeError as error:
-            raise lone_surrogate(error) from None
+        merges = choice.trainer()(
+            map(partial(prepared, form=self.normalize), texts), self._merges_wanted, pattern=pattern,
+            min_frequency=self.min_frequency, progress=progress,
+        )  # fmt: skip
         return self.use(learned(merges, self._special_names(), pattern, self.normalize))
 
     def use(self, vocabulary: Vocabulary) -> Self:
         """Take a ready vocabulary; `special` tokens that it lacks are added behind it. Raises DataError."""
-        special = dict(vocabulary.special)
-        for name in self.special:
-            special.setdefault(name, 1 + max([vocabulary.size - 1, *special.values()]))
+        vocabulary = vocabulary.with_special(self.special)
+        special = vocabulary.special
         if missing := [name for name in filter(None, [self.boundary, *self.allow_special]) if name not in special]:
-            has = ", ".join(special) or "none"
             raise DataError(
-                f"bpe tokenizer: the vocabulary has no special token {missing[0]!r}; it has: {has}. Set `boundary` to "
-                "one of them or to null, or name a new one in `special` too"
+                f"bpe tokenizer: the vocabulary has no special token {missing[0]!r}; it has: "
+                f"{', '.join(special) or 'none'}. Set `boundary` to one of them or to null, or name a new one in `special` too"
             )
-        form = self.normalize or vocabulary.normalize
-        vocabulary = replace(vocabulary, special=special, normalize=form).checked()
+        vocabulary = replace(vocabulary, normalize=self.normalize or vocabulary.normalize).checked()
         self._encoder = choice.encoder(vocabulary)
         self._vocabulary, self.vocab_size = vocabulary, vocabulary.size
         self._pieces = {i: token for token, i in vocabulary.tokens.items()}  # id -> bytes
@@ -119,16 +115,15 @@ class Bpe(Tokenizer):
     def encode(self, text: str, *, allow_special: Collection[str] = ()) -> list[int]:
         """The ids of a text. `allow_special` names further special tokens to obey, perhaps the boundary too."""
         vocabulary = self.vocabulary
-        text = normalized(text, vocabulary.normalize)
+        text = prepared(text, vocabulary.normalize)
         allowed = {*self.allow_special, *allow_special}
+        if not allowed:
+            return self._encoder.encode(text)
         if unknown := allowed - vocabulary.special.keys():
             raise UnknownNameError("special token", min(unknown), vocabulary.special)
         ids: list[int] = []
-        try:
-            for piece, is_special in cut(text, allowed):
-                ids += [vocabulary.special[piece]] if is_special else self._encoder.encode(piece)
-        except UnicodeEncodeError as error:
-            raise lone_surrogate(error) from None
+        for piece, is_special in cut(text, allowed):
+            ids += [vocabulary.special[piece]] if is_special else self._encoder.encode(piece)
         return ids
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[list[int]]:
@@ -136,10 +131,7 @@ class Bpe(Tokenizer):
         if self.allow_special:
             return [self.encode(text) for text in texts]
         form = self.vocabulary.normalize
-        try:
-            return self._encoder.encode_batch([normalized(text, form) for text in texts], threads)
-        except UnicodeEncodeError as error:
-            raise lone_surrogate(error) from None
+        return self._encoder.encode_batch([prepared(text, form) for text in texts], threads)
 
     def decode(self, ids: Sequence[int]) -> str:
         return b"".join(map(self.decode_bytes, ids)).decode("utf-8", "replace")
@@ -176,4 +168,9 @@ class Bpe(Tokenizer):
             raise CheckpointError(f"bpe tokenizer: {error}") from None
 
     def _special_names(self) -> list[str]:
-        return [*([] if self.boundary is None else [self.boundary]), *self.special]
+        return list(dict.fromkeys([*([] if self.boundary is None else [self.boundary]), *self.special]))
+
+
+def prepared(text: str, form: Form | None) -> str:
+    """A text as it is cut and merged. Raises DataError for a lone surrogate."""
+    return without_surrogates(normalized(text, form))

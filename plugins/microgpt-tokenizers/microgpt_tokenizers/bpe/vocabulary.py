@@ -1,7 +1,7 @@
 """What byte-pair encoding has learned, whoever learned it: tokens, merges, special tokens, and how texts are cut."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
 from microgpt_core.errors import DataError
@@ -29,6 +29,11 @@ class Vocabulary:
     def size(self) -> int:
         """How many ids there are, gaps included."""
         return 1 + max([*self.tokens.values(), *self.special.values()])
+
+    def with_special(self, names: Iterable[str]) -> Self:
+        """This, and special tokens of these names behind it, where it lacks them."""
+        new = [name for name in names if name not in self.special]
+        return replace(self, special=self.special | {name: self.size + i for i, name in enumerate(new)})
 
     def checked(self) -> Self:
         """Itself. Raises DataError for what can't be a vocabulary."""

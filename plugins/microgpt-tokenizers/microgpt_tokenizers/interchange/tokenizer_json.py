@@ -5,6 +5,7 @@ What changes no id (padding, truncation, templates of special tokens) is neither
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def read(path: Path) -> Vocabulary:
     document = read_object(path)
     inner = document.get("tokenizer") if document.get("use") == "bpe" else document
     try:
-        return from_document(inner).checked()
+        return from_document(inner)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -95,7 +96,7 @@ def pre_tokenizer(pattern: str) -> dict[str, Any]:
 
 
 def from_document(document: Any) -> Vocabulary:
-    """The vocabulary that a file describes, not yet checked. Raises DataError for what isn't byte-level BPE."""
+    """The vocabulary that a file describes. Raises DataError for what isn't byte-level BPE."""
     if not isinstance(document, dict) or not isinstance(model := document.get("model"), dict):
         raise DataError("expected a tokenizer.json, an object with a `model`")
     if (kind := model.get("type", "BPE")) != "BPE":
@@ -107,13 +108,14 @@ def from_document(document: Any) -> Vocabulary:
         raise DataError("model.vocab: expected an object of tokens and their ids")
     special = special_tokens(document.get("added_tokens") or [])
     tokens = {to_bytes(text): i for text, i in vocab.items() if special.get(text) != i}
-    merges: list[Merge] | None = [read_merge(merge) for merge in listed("model.merges", model.get("merges"))]
-    if model.get("ignore_merges"):
-        if merges != every_split(tokens):
-            raise DataError("model.ignore_merges is true, and its merges aren't in the order of the ids")
-        merges = None
+    merges = [read_merge(merge) for merge in listed("model.merges", model.get("merges"))]
     pattern, form = read_pattern(document.get("pre_tokenizer")), read_form(document.get("normalizer"))
-    return Vocabulary(tokens, merges, pattern, special, form)
+    vocabulary = Vocabulary(tokens, merges, pattern, special, form).checked()
+    if not model.get("ignore_merges"):
+        return vocabulary
+    if merges != every_split(tokens):
+        raise DataError("model.ignore_merges is true, and its merges aren't in the order of the ids")
+    return replace(vocabulary, merges=None)
 
 
 def special_tokens(added: Any) -> dict[str, int]:
@@ -163,6 +165,6 @@ def read_pattern(found: Any) -> str:
         ] if not more.get("invert") and not last.get("add_prefix_space"):
             return NAMES.get(regex, regex)
     raise DataError(
-        f"pre_tokenizer: found {found!r:.120}, allowed: ByteLevel without add_prefix_space, alone or after one Split by "
-        "a Regex with the behavior Isolated"
+        f"pre_tokenizer: found {found!r:.120}, allowed: ByteLevel without add_prefix_space, alone or after one "
+        "Split by a Regex with the behavior Isolated"
     )
