@@ -22,7 +22,7 @@ SCRIPTS = {
     "Hangul": "모든 인간은 태어날 때부터 자유로우며 각 ㅎㅏㄴ",
     "Tamil": "மனிதப் பிறவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்",
     "Georgian": "ყველა ადამიანი იბადება თავისუფალი ᲐᲑᲒ",
-    "code": "def f(x: int) -> str:\n\tif x >= 10_000:  # why?\n        return f'{x!r}' + 'a\\n'\n\n\n    \treturn None\r\n",
+    "code": "def f(x: int) -> str:\n\tif x >= 10_000:  # why?\n      return f'{x!r}' + 'a\\n'\n\n\n    \treturn 1\r\n",
     "emoji": "👩‍👩‍👧‍👦🏳️‍🌈 👋🏽 ❤️ 🇫🇷🇩🇪 e\u0301 \u200d\ufeff 👍👍🏿!!",
     "white space": "a  b   c\t\td\u00a0e\u3000f \n\n \r\n  g\u2028h\u0085i   ",
     "marks": "<|endoftext|> 's 'S 'LL 'll 've ''re''  'ſ 'tis !?!? ---- /// ...\n\n/ x/\n",

@@ -103,7 +103,7 @@ class Bpe(Tokenizer):
         if missing := [name for name in filter(None, [self.boundary, *self.allow_special]) if name not in special]:
             raise DataError(
                 f"bpe tokenizer: the vocabulary has no special token {missing[0]!r}; it has: "
-                f"{', '.join(special) or 'none'}. Set `boundary` to one of them or to null, or name a new one in `special` too"
+                f"{', '.join(special) or 'none'}. Set `boundary` to one of them or to null, or name it in `special` too"
             )
         vocabulary = replace(vocabulary, normalize=self.normalize or vocabulary.normalize).checked()
         self._encoder = choice.encoder(vocabulary)

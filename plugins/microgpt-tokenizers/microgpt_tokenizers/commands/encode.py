@@ -49,4 +49,5 @@ def read(file: BinaryIO) -> str:
         return file.read().decode()
     except UnicodeDecodeError as error:
         found = f"byte 0x{error.object[error.start]:02X} at offset {error.start}"
-        raise DataError(f"{file.name}: {found} isn't UTF-8 text") from None
+        name = getattr(file, "name", "the standard input")  # which may be a stream without one
+        raise DataError(f"{name}: {found} isn't UTF-8 text") from None
