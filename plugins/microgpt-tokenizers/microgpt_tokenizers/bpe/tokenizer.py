@@ -76,6 +76,7 @@ class Bpe(Tokenizer):
         check_form(self.normalize)
         Splitter(self.pattern or DEFAULT_PATTERN)  # raises where the pattern is none
         self._vocabulary: Vocabulary | None = None
+        self._pieces: list[bytes] = []  # id -> bytes
         self._merges_wanted = self.vocab_size - least
 
     @property
@@ -108,7 +109,9 @@ class Bpe(Tokenizer):
         vocabulary = replace(vocabulary, normalize=self.normalize or vocabulary.normalize).checked()
         self._encoder = choice.encoder(vocabulary)
         self._vocabulary, self.vocab_size = vocabulary, vocabulary.size
-        self._pieces = {i: token for token, i in vocabulary.tokens.items()}  # id -> bytes
+        self._pieces = [b""] * vocabulary.size
+        for token, i in vocabulary.tokens.items():
+            self._pieces[i] = token
         self.bos = None if self.boundary is None else special[self.boundary]
         return self
 
@@ -138,10 +141,9 @@ class Bpe(Tokenizer):
 
     def decode_bytes(self, token: int) -> bytes:
         """The bytes of an id; none of a special token, or of a gap between the ids of a ready vocabulary."""
-        size = self.vocabulary.size
-        if not 0 <= token < size:
-            raise DataError(f"id {token} is outside the vocabulary; allowed: 0 to {size - 1}")
-        return self._pieces.get(token, b"")
+        if not 0 <= token < len(self._pieces):
+            raise DataError(f"id {token} is outside the vocabulary; allowed: 0 to {self.vocabulary.size - 1}")
+        return self._pieces[token]
 
     def to_dict(self) -> dict[str, Any]:
         return {
