@@ -123,6 +123,12 @@ def test_tiktoken_reads_what_is_written(tmp_path, scripts):
     assert [theirs.encode(text) for text in scripts.values()] == [ours.encode(text) for text in scripts.values()]
 
 
+def test_a_model_s_own_file_is_read_like_any_other(tmp_path, scripts):
+    tokenizer = learned(scripts)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer.to_dict()), encoding="utf-8")
+    assert read_vocabulary(tmp_path) == read_vocabulary(tmp_path / "tokenizer.json") == tokenizer.vocabulary
+
+
 def random_strings(n: int) -> list[str]:
     """Strings that pre-tokenisation finds hard: few kinds of characters, often alternating."""
     rng = random.Random(9)
