@@ -4,7 +4,7 @@ It knows nothing of special tokens or Unicode forms, which the tokenizer deals w
 """
 
 from collections.abc import Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from microgpt_tokenizers.bpe.splitting import Splitter
 
@@ -63,32 +63,46 @@ class Encoder:
         return self._vocabulary.get(left + right) if self._order is None else self._order.get((left, right))
 
     def _merge(self, chunk: bytes) -> list[bytes]:
-        """The tokens of a chunk, in n log n: a heap of the pairs that could be joined, and links between neighbours.
+        """The tokens of a chunk, in time that grows hardly faster than the chunk.
 
-        `parts[i]` is the token that begins at byte i, empty once its left neighbour has swallowed it.
+        `parts[i]` is the token that begins at byte i, empty once its left neighbour has swallowed it. `waiting` has
+        the places of the pairs of each rank, as they were found: more or less in order, so that sorting them takes one
+        look. The heap has each rank once, and not each pair.
         """
         n = len(chunk)
         parts = [chunk[i : i + 1] for i in range(n)]
         before, after = list(range(-1, n - 1)), [*range(1, n), END]
-        ranked = ((self._rank(parts[i], parts[i + 1]), i) for i in range(n - 1))
-        heap = [(rank, i, parts[i], parts[i + 1]) for rank, i in ranked if rank is not None]
-        heapify(heap)
+        waiting: dict[int, list[int]] = {}
+        ranks: list[int] = []
 
-        def consider(left: int) -> None:
+        def rank_at(left: int) -> int | None:
             right = after[left]
-            if right != END and (rank := self._rank(parts[left], parts[right])) is not None:
-                heappush(heap, (rank, left, parts[left], parts[right]))
+            return self._rank(parts[left], parts[right]) if right != END and parts[left] else None
 
-        while heap:
-            _, left, left_part, right_part = heappop(heap)
-            right = after[left]
-            if parts[left] != left_part or right == END or parts[right] != right_part:
-                continue  # one of the two has been joined with another since
-            parts[left], parts[right] = left_part + right_part, b""
-            after[left] = after[right]
-            if after[left] != END:
-                before[after[left]] = left
-            consider(left)
-            if before[left] != END:
-                consider(before[left])
+        def find(left: int) -> None:
+            if left == END or (rank := rank_at(left)) is None:
+                return
+            if rank not in waiting:
+                waiting[rank] = []
+                heappush(ranks, rank)
+            waiting[rank].append(left)
+
+        for left in range(n):
+            find(left)
+        while ranks:
+            rank = heappop(ranks)
+            places = iter(sorted(waiting.pop(rank)))
+            for left in places:
+                if rank_at(left) != rank:
+                    continue  # one of the two has been joined with another since
+                right = after[left]
+                parts[left], parts[right] = parts[left] + parts[right], b""
+                after[left] = after[right]
+                if after[left] != END:
+                    before[after[left]] = left
+                find(before[left])
+                find(left)
+                if ranks and ranks[0] < rank:  # the new token goes before: only where ids aren't in order of making
+                    waiting[rank] = list(places)
+                    heappush(ranks, rank)
         return [part for part in parts if part]
