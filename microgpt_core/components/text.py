@@ -15,6 +15,7 @@ class Tokenizer:
     name: ClassVar[str]
     vocab_size: int
     bos: int | None = None  # the id that stands before and after a document
+    lossless: ClassVar[bool] = True  # False where decode(encode(text)) may be another text, for which it is itself
 
     def train(self, texts: Iterable[str]) -> Self:
         """Learn the vocabulary from documents. Returns itself."""
@@ -25,7 +26,7 @@ class Tokenizer:
         raise NotImplementedError
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; `bos` stands for nothing. decode(encode(text)) == text."""
+        """The text of ids; `bos` stands for nothing. decode(encode(text)) == text, if it is `lossless`."""
         raise NotImplementedError
 
     def decode_bytes(self, token: int) -> bytes:

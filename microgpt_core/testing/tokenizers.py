@@ -63,9 +63,12 @@ def written_methods(cls: type[Tokenizer]) -> set[str]:
 
 
 def text_comes_back(trained: Trained) -> Iterator[str]:
-    """decode(encode(text)) is the text."""
+    """decode(encode(text)) is the text. Of a tokenizer that isn't lossless, it is so from the second time on."""
     for what, text in TEXTS.items():
         found = trained.tokenizer.decode(trained.tokenizer.encode(text))
+        if not trained.tokenizer.lossless:
+            text, found = found, trained.tokenizer.decode(trained.tokenizer.encode(found))
+            what = f"{what}, read and written once,"
         if found != text:
             at = first_difference(found, text)
             yield f"{what} comes back changed: at {at}, {text[at : at + 5]!r} has become {found[at : at + 5]!r}"
@@ -94,7 +97,7 @@ def bos_says_nothing(trained: Trained) -> Iterator[str]:
     if not 0 <= bos < tokenizer.vocab_size:
         yield f"bos is {bos}; allowed: 0 to {tokenizer.vocab_size - 1}, or None"
     ids = tokenizer.encode(TEXTS["words"])
-    if tokenizer.decode([bos, *ids, bos]) != TEXTS["words"] or tokenizer.decode_bytes(bos):
+    if tokenizer.decode([bos, *ids, bos]) != tokenizer.decode(ids) or tokenizer.decode_bytes(bos):
         yield f"bos ({bos}) decodes to text; it stands for nothing"
 
 

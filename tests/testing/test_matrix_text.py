@@ -61,6 +61,21 @@ class Lower(Bytes):
         return super().encode(text.lower())
 
 
+class Lowering(Lower):
+    """It says that it loses something, and loses it once: a second control."""
+
+    lossless = False
+
+
+class Shrinking(Bytes):
+    """It loses something more each time."""
+
+    lossless = False
+
+    def encode(self, text):
+        return super().encode(text[1:])
+
+
 class Beyond(Bytes):
     def learn(self, known):
         super().learn(known)
@@ -156,6 +171,11 @@ class Forgiving(Bytes):
 TOKENIZERS = [
     (Returnless, "text_comes_back", "TypeError: train returns None, expected the tokenizer: return self"),
     (Lower, "text_comes_back", "ASCII comes back changed: at 65, 'ABCDE' has become 'abcde'"),
+    (
+        Shrinking,
+        "text_comes_back",
+        "words, read and written once, comes back changed: at 0, 'he qu' has become",
+    ),
     (Beyond, "ids_are_in_range", "allowed: integers from 0 to "),
     (Framed, "ids_are_in_range", ") among its ids, which stands between documents only"),
     (Talking, "bos_says_nothing", ") decodes to text; it stands for nothing"),
@@ -185,8 +205,9 @@ def test_methods_that_are_missing_are_named(failures) -> None:
     assert failures(tokenizer_checks(Half())) == {"has_its_methods": ["it has no decode, no from_dict"]}
 
 
-def test_every_check_of_tokenizers_has_its_bug_and_lets_what_is_right_pass(failures) -> None:
-    checks = tokenizer_checks(Bytes())
+@pytest.mark.parametrize("right", [Bytes, Lowering])
+def test_every_check_of_tokenizers_has_its_bug_and_lets_what_is_right_pass(failures, right) -> None:
+    checks = tokenizer_checks(right())
     assert {check for _, check, _ in TOKENIZERS} == {check.name for check in checks}
     assert failures(checks) == {}
 

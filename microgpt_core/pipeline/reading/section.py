@@ -10,7 +10,7 @@ from microgpt_core.errors import ConfigurationError, DoesNotFitError, UnknownNam
 from microgpt_core.models.model import Model
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.reading.schema import shown, validate_all
-from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SHORT, SUPPLIED, Component
+from microgpt_core.pipeline.reading.settings import COMPONENTS, PATHS, SETTINGS, SHORT, SUPPLIED, Component
 from microgpt_core.pipeline.reading.sizes import too_large
 from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.plugins.fields import Field, fields_of
@@ -132,7 +132,7 @@ def finish(document: Document, registry: Registry, section: Section) -> Any:
         try_out(document, section, values | ops)
     if section.name in SETTINGS:
         return None if document.problems else section.cls(**values)
-    folder = document.where((*section.path, "path")).folder if section.name == "dataset" else None
+    folder = document.where((*section.path, PATHS[section.name])).folder if section.name in PATHS else None
     return Component(section.name, section.use, section.cls, values, ops, section.preset, folder)
 
 

@@ -5,7 +5,7 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any, Literal
 
-from microgpt_core.components import Dataset, Op
+from microgpt_core.components import Op
 from microgpt_core.formats.settings import ExportSettings
 from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.models.model import Model
@@ -28,6 +28,9 @@ SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSetting
 # Section -> the field that it may be short for: `tokenizer: char` is `{use: char}`, `export: json` `{format: json}`.
 SHORT = {**dict.fromkeys((*COMPONENTS, *LISTED), "use"), "export": "format"}
 
+# Section -> the field whose relative paths start from the folder of the file that says it.
+PATHS = {"dataset": "path", "tokenizer": "file"}
+
 # Fields that a run fills in, so that they are no YAML keys: each with a value to try the component with.
 SUPPLIED: dict[str, dict[str, Any]] = {"model": {"vocab_size": 256}}
 
@@ -42,12 +45,12 @@ class Component:
     fields: dict[str, Any]  # as given, in the types that the class declares
     ops: dict[str, Op] = field(default_factory=dict)  # of a model, what its fields name by slot
     preset: str | None = None  # of a model, where its fields came from one
-    folder: Path | None = None  # of a dataset, where relative paths start; None: the current folder
+    folder: Path | None = None  # where the relative paths of PATHS start; None: the current folder
 
     def build(self, **supplied: Any) -> Any:
         """The component itself. `supplied` are the fields that the run fills in."""
         made = self.cls(**{**self.fields, **self.ops, **supplied})
-        if isinstance(made, Dataset):
+        if hasattr(made, "base"):
             made.base = self.folder
         return made
 
@@ -56,8 +59,8 @@ class Component:
         given = {f.name: self.fields.get(f.name, f.default) for f in fields_of(self.cls)}
         supplied = SUPPLIED.get(self.section, {})
         values = {name: plain(value) for name, value in given.items() if name not in supplied}
-        if self.section == "dataset" and "path" in values:
-            values["path"] = absolute(values["path"], self.folder or Path.cwd())
+        if (path := PATHS.get(self.section, "")) in values:
+            values[path] = absolute(values[path], self.folder or Path.cwd())
         return {"use": self.name, **values}
 
 
@@ -121,7 +124,7 @@ def to_dict(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def absolute(path: Any, folder: Path) -> Any:
-    """A dataset's `path`, one or several, so that it means the same wherever it is read from."""
+    """A path, or several, so that it means the same wherever it is read from."""
     if isinstance(path, list):
         return [absolute(one, folder) for one in path]
     return str(folder.absolute() / expanduser(path)) if isinstance(path, str) else path

@@ -1,0 +1,1 @@
+"""The commands that this pack adds to `microgpt`."""

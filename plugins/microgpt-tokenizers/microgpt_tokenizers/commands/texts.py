@@ -1,0 +1,47 @@
+"""The text files that a command is given, read in pieces, so that a corpus needn't fit into memory."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from microgpt_core.errors import DataError
+from microgpt_core.text.files import TextFiles
+
+PIECE = 1 << 22  # characters
+# A line's end between two lines with text right there. Every named pattern cuts there anyway, so that the chunks of the
+# pieces are those of the whole.
+SAFE_CUT = re.compile(r"(?<=\S)\n(?=\S)")
+
+
+def pieces(paths: Sequence[str]) -> Iterator[str]:
+    """The texts of files, folders and globs, as the dataset `text` finds them. Raises DataError."""
+    for file in TextFiles(list(paths)).files():
+        yield from pieces_of(file)
+
+
+def pieces_of(file: Path, size: int = PIECE) -> Iterator[str]:
+    """One file's text, about `size` characters at a time, cut where tokens don't notice it."""
+    waiting = ""
+    try:
+        with file.open(encoding="utf-8-sig") as opened:  # line ends become \n
+            while read := opened.read(size):
+                waiting += read
+                if cut := last_safe_cut(waiting):
+                    yield waiting[:cut]
+                    waiting = waiting[cut:]
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{error.object[error.start]:02X}"
+        raise DataError(f"{file}: {found} isn't UTF-8 text; convert the file, or leave it out") from None
+    except OSError as error:
+        raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
+    if waiting:
+        yield waiting
+
+
+def last_safe_cut(text: str) -> int:
+    """Where the text may be cut, as far to its end as possible; 0 where it can't be."""
+    line_end = len(text)
+    while (line_end := text.rfind("\n", 0, line_end)) > 0:
+        if SAFE_CUT.match(text, line_end):
+            return line_end + 1
+    return 0

@@ -1,0 +1,1 @@
+"""Vocabularies as other programs write and read them."""
