@@ -15,7 +15,7 @@ from microgpt_core.engine.value import Value
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.models.model import Model
 from microgpt_core.pipeline.reading.settings import Pipeline
-from microgpt_core.pipeline.runs.backends import find_kernels, update_op
+from microgpt_core.pipeline.runs.backends import find_kernels, update_ops
 from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units, resident_bytes
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
@@ -135,7 +135,7 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
     if batching == "packed":
         rows, width = 1, rows * width
     loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
-    update = Update(model, optimizer, settings.grad_clip, kernels, update_op(pipeline, registry))
+    update = Update(model, optimizer, settings.grad_clip, kernels, update_ops(pipeline, registry))
     inputs = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
     inputs.append(Tensor(Value((1,), next(iter(model.parameters())).value.format)))
     watch = [pattern for analyzer in pipeline.analyzers for pattern in analyzer.build().watch]
