@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from microgpt_core.components import Rule, Shape
 from microgpt_core.errors import require
@@ -21,8 +22,8 @@ class Average(Wrapper):
     """
 
     name = "average"
-    average = "average"  # type: ignore[assignment]
-    examples = ({}, {"decay": 1.0, "start": 3})
+    average = "average"
+    examples: ClassVar = ({}, {"decay": 1.0, "start": 3})
 
     decay: float = 0.999
     start: int = 0

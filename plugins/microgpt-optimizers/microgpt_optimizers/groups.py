@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from microgpt_core.components import Optimizer, Rule, Shape
 from microgpt_core.errors import ConfigurationError, UnknownNameError, require
@@ -21,7 +21,7 @@ class Groups(Wrapper):
     """
 
     name = "groups"
-    examples = ({"groups": [{"match": "wte", "lr": 1e-4, "weight_decay": 0.0}]},)
+    examples: ClassVar = ({"groups": [{"match": "wte", "lr": 1e-4, "weight_decay": 0.0}]},)
 
     groups: list[dict[str, Any]] = field(default_factory=list)
 

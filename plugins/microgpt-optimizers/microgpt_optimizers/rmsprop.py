@@ -1,7 +1,7 @@
 """RMSprop. The arithmetic is in updates/rmsprop_update.py."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from microgpt_core.components import Optimizer
 from microgpt_optimizers.limits import check_above, check_share
@@ -20,7 +20,7 @@ class RMSprop(Optimizer):
 
     name = "rmsprop"
     update = "rmsprop_update"
-    examples = ({}, {"momentum": 0.9})
+    examples: ClassVar = ({}, {"momentum": 0.9})
 
     lr: float = 1e-3
     beta: float = 0.99
