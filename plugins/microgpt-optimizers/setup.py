@@ -1,4 +1,4 @@
-"""What pyproject.toml can't say: the kernels in C are compiled where microgpt-simd and a compiler are, else left out."""
+"""What pyproject.toml can't say: the kernels in C are compiled where microgpt-simd and a compiler are, or left out."""
 
 import sys
 from pathlib import Path

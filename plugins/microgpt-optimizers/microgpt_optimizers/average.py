@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from microgpt_core.components import Rule, Shape
 from microgpt_core.errors import require
@@ -23,7 +23,7 @@ class Average(Wrapper):
 
     name = "average"
     average = "average"
-    examples: ClassVar = ({}, {"decay": 1.0, "start": 3})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"decay": 1.0, "start": 3})
 
     decay: float = 0.999
     start: int = 0

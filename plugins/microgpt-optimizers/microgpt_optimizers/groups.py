@@ -21,7 +21,7 @@ class Groups(Wrapper):
     """
 
     name = "groups"
-    examples: ClassVar = ({"groups": [{"match": "wte", "lr": 1e-4, "weight_decay": 0.0}]},)
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({"groups": [{"match": "wte", "lr": 1e-4, "weight_decay": 0.0}]},)
 
     groups: list[dict[str, Any]] = field(default_factory=list)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from microgpt_core.components import Optimizer, Rule, Shape
 from microgpt_core.errors import require
@@ -32,7 +32,7 @@ class Muon(Optimizer):
     """
 
     name = "muon"
-    examples: ClassVar = ({}, {"others": [], "scale": "original"})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"others": [], "scale": "original"})
 
     lr: float = 1e-3
     momentum: float = 0.95

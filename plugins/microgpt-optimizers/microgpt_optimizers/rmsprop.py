@@ -20,7 +20,7 @@ class RMSprop(Optimizer):
 
     name = "rmsprop"
     update = "rmsprop_update"
-    examples: ClassVar = ({}, {"momentum": 0.9})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"momentum": 0.9})
 
     lr: float = 1e-3
     beta: float = 0.99

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from microgpt_core.components import Optimizer, Rule, Shape
 from microgpt_core.errors import require
@@ -22,7 +22,7 @@ class Split(Wrapper):
     """
 
     name = "split"
-    examples: ClassVar = ({"match": "wte"},)
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({"match": "wte"},)
 
     match: str | list[str] = ""
     matched: Optimizer = field(default_factory=AdamW)
