@@ -100,3 +100,11 @@ def test_a_pattern_that_means_nothing_ends_before_anything_begins(tmp_path: Path
     with pytest.raises(mg.MicrogptError, match="did you mean 'wte'"):
         mg.run("names", SMALL | {"optimizer": groups}, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_says_who_moves_what() -> None:
+    plan = mg.plan("names", SMALL | {"optimizer": {"use": "muon", "lr": 0.02, "rest": {"use": "adamw", "lr": 0.01}}})
+    by_rest = plan.movers["adamw_update, lr x 0.5"]
+    assert by_rest == ["wte.weight", "wpe.weight", "lm_head.weight"]
+    others = [name for rule, names in plan.movers.items() if rule.startswith("muon_update, scale") for name in names]
+    assert len(others) + len(by_rest) == len(list(plan.model.parameters()))
