@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from microgpt_core.components import Dataset, Op
 from microgpt_core.formats.settings import ExportSettings
-from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.models.model import Model
+from microgpt_core.pipeline.reading.generate_settings import GenerateSettings
 from microgpt_core.plugins.fields import fields_of
 from microgpt_core.plugins.kinds import KINDS
 from microgpt_core.training.settings import TrainSettings
