@@ -24,8 +24,9 @@ class Optimizer:
     """How parameters move. The arithmetic is an op that mutates a parameter and its state.
 
     `update` names that op: its inputs are the parameter `w`, then `grad`, `factor` (of clipping), `lr` and
-    `step` (from 0), then the buffers of `state`, which says what each looks like. An optimizer that does more than
-    one thing, or not the same to all parameters, has `rules` and `updates` of its own instead.
+    `step` (from 0), then the buffers of `state`, which says what each looks like: "like w", "rows of w", "columns of
+    w", "one number". An optimizer that does more than one thing, or not the same to all parameters, has `rules` and
+    `updates` of its own instead.
     """
 
     name: ClassVar[str]
