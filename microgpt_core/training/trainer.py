@@ -153,7 +153,7 @@ class Trainer:
         try:
             self.stop_if_interrupted()
             if self.validation and self.is_due(self.settings.eval_interval, at_end):
-                self.evaluate(last)
+                last.val_loss = self.evaluate()
         except Interruption:
             self.stopped_by = "signal"
             self.save()
@@ -223,20 +223,21 @@ class Trainer:
             return False
         raise self.non_finite(step, what)
 
-    def evaluate(self, last: Step) -> None:
-        """Measure the loss on the validation text; where it is the best so far, the weights are remembered.
+    def evaluate(self) -> float:
+        """The loss on the validation text; where it is the best so far, the weights are remembered.
 
         Where the optimizer keeps an average of the weights, that is what is measured and remembered.
         """
-        if self.optimizer.average:
-            last.raw_loss = self.validation_loss()
+        if self.optimizer.average and self.last:
+            self.last.raw_loss = self.validation_loss()
         with self.update.averaged():
-            last.val_loss = loss = self.validation_loss()
+            loss = self.validation_loss()
             self.at.evaluations_since_best += 1
             if self.at.best_loss is None or loss < self.at.best_loss:
                 self.at.best_loss, self.at.best_step, self.at.evaluations_since_best = loss, self.at.step, 0
                 self.remember_best()
         self.at.evaluations.append((self.at.step, loss))
+        return loss
 
     def validation_loss(self) -> float:
         loss = self.loss.evaluate(self.watching(islice(self.validation, self.settings.eval_batches)))
