@@ -9,11 +9,11 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "lanes.h"
 #include "microgpt_simd.h"
 
 enum {
     ALONE = 8192, /* for fewer numbers a second worker costs more than it brings */
-    LANES = 8,    /* sums that are made side by side: two registers of four, one of eight */
     TERMS = 1024  /* numbers that are summed in float32 before they go into a double */
 };
 
@@ -34,22 +34,18 @@ static inline void share(const mg_call *call, int64_t n, int64_t numbers, mg_par
 }
 
 /* The sum of (scale x[i])^2. */
-static inline double sum_of_squares(const float *x, int64_t n, float scale)
+INLINE double sum_of_squares(const float *x, int64_t n, float scale)
 {
     double total = 0;
     for (int64_t from = 0; from < n; from += TERMS) {
         const int64_t to = from + TERMS < n ? from + TERMS : n;
-        float lanes[LANES] = {0};
-        int64_t i = from;
-        for (; i + LANES <= to; i += LANES)
-            for (int lane = 0; lane < LANES; lane++) {
-                const float v = scale * x[i + lane];
-                lanes[lane] += v * v;
-            }
-        for (; i < to; i++)
-            lanes[i % LANES] += scale * x[i] * (scale * x[i]);
-        for (int lane = 0; lane < LANES; lane++)
-            total += lanes[lane];
+        const lanes zero = splat(0), factor = splat(scale);
+        lanes sum = zero;
+        for (int64_t i = from; i < to; i += LANES) {
+            const lanes v = plus_product(zero, factor, i + LANES <= to ? load(x + i) : load_some(x + i, to - i));
+            sum = plus_product(sum, v, v);
+        }
+        total += sum_lanes(sum);
     }
     return total;
 }

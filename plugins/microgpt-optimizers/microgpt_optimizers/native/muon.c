@@ -5,7 +5,7 @@
 
 #include "kernel.h"
 
-enum { SIDE = 4, COLUMNS = 32 }; /* rows that a row is multiplied by, and columns that are mixed, at a time */
+enum { SIDE = 4, WIDE = 4 }; /* rows that a row is multiplied by, and vectors of columns that are mixed, at a time */
 
 static const float LINEAR = 3.4445f, CUBIC = -4.775f, QUINTIC = 2.0315f;
 
@@ -53,25 +53,24 @@ static void scale_rows(void *job, int64_t first, int64_t last, int worker)
 }
 
 /* The dot products of row a with SIDE rows. */
-static void dots(float *out, const float *a, const float *const *b, int64_t k)
+INLINE void dots(float *out, const float *a, const float *const *b, int64_t k)
 {
-    float lanes[SIDE][LANES] = {{0}};
+    lanes sums[SIDE];
     int64_t p = 0;
+    for (int j = 0; j < SIDE; j++)
+        sums[j] = splat(0);
     for (; p + LANES <= k; p += LANES)
         for (int j = 0; j < SIDE; j++)
-            for (int lane = 0; lane < LANES; lane++)
-                lanes[j][lane] += a[p + lane] * b[j][p + lane];
-    for (; p < k; p++)
+            sums[j] = plus_product(sums[j], load(a + p), load(b[j] + p));
+    if (p < k)
         for (int j = 0; j < SIDE; j++)
-            lanes[j][p % LANES] += a[p] * b[j][p];
-    for (int j = 0; j < SIDE; j++) {
-        const float *s = lanes[j];
-        out[j] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-    }
+            sums[j] = plus_product(sums[j], load_some(a + p, k - p), load_some(b[j] + p, k - p));
+    for (int j = 0; j < SIDE; j++)
+        out[j] = sum_lanes(sums[j]);
 }
 
 /* Row i of a matrix times all rows from the i-th on, into row and column i of its gram matrix. */
-static void gram_row(float *gram, const float *x, int64_t i, int64_t n, int64_t k)
+INLINE void gram_row(float *gram, const float *x, int64_t i, int64_t n, int64_t k)
 {
     for (int64_t j = i; j < n; j += SIDE) {
         const float *rows[SIDE];
@@ -85,7 +84,7 @@ static void gram_row(float *gram, const float *x, int64_t i, int64_t n, int64_t 
 }
 
 /* Item p is a long row and a short one of the half that is computed, so that all items are equally much. */
-static void gram_rows(void *job, int64_t first, int64_t last, int worker)
+CLONES static void gram_rows(void *job, int64_t first, int64_t last, int worker)
 {
     const work *at = job;
     (void)worker;
@@ -96,7 +95,7 @@ static void gram_rows(void *job, int64_t first, int64_t last, int worker)
     }
 }
 
-static void square_rows(void *job, int64_t first, int64_t last, int worker)
+CLONES static void square_rows(void *job, int64_t first, int64_t last, int worker)
 {
     const work *at = job; /* a gram matrix is symmetric: its square is its own gram matrix */
     (void)worker;
@@ -107,8 +106,31 @@ static void square_rows(void *job, int64_t first, int64_t last, int worker)
     }
 }
 
-/* mixed = LINEAR x + (CUBIC gram + QUINTIC gram^2) x, some rows of it. */
-static void mix_rows(void *job, int64_t first, int64_t last, int worker)
+/* How many numbers the v-th vector of n numbers has. */
+INLINE int64_t rest(int64_t n, int v) { return n - v * LANES < LANES ? n - v * LANES : LANES; }
+
+/* mixed = LINEAR x + (CUBIC gram + QUINTIC gram^2) x: n columns of one row, from one on. */
+INLINE void mix_columns(const work *at, int64_t i, int64_t from, int64_t n)
+{
+    const float *mix = at->mix + i * at->n, *x = at->x + from;
+    lanes sums[WIDE];
+    for (int v = 0; v < WIDE; v++)
+        sums[v] = splat(0);
+    if (n == WIDE * LANES)
+        for (int64_t p = 0; p < at->n; p++)
+            for (int v = 0; v < WIDE; v++)
+                sums[v] = plus_product(sums[v], splat(mix[p]), load(x + p * at->k + v * LANES));
+    else
+        for (int64_t p = 0; p < at->n; p++)
+            for (int v = 0; v * LANES < n; v++)
+                sums[v] = plus_product(sums[v], splat(mix[p]), load_some(x + p * at->k + v * LANES, rest(n, v)));
+    for (int v = 0; v * LANES < n; v++) {
+        const lanes own = load_some(x + i * at->k + v * LANES, rest(n, v));
+        store(at->mixed + i * at->k + from + v * LANES, plus_product(sums[v], splat(LINEAR), own), rest(n, v));
+    }
+}
+
+CLONES static void mix_rows(void *job, int64_t first, int64_t last, int worker)
 {
     const work *at = job;
     (void)worker;
@@ -117,21 +139,8 @@ static void mix_rows(void *job, int64_t first, int64_t last, int worker)
         const float *gram = at->gram + i * at->n;
         for (int64_t p = 0; p < at->n; p++)
             mix[p] = CUBIC * gram[p] + QUINTIC * mix[p];
-        for (int64_t from = 0; from < at->k; from += COLUMNS) {
-            const int64_t n = from + COLUMNS < at->k ? COLUMNS : at->k - from;
-            float sums[COLUMNS] = {0};
-            for (int64_t p = 0; p < at->n; p++) {
-                const float *row = at->x + p * at->k + from, share = mix[p];
-                if (n == COLUMNS)
-                    for (int j = 0; j < COLUMNS; j++)
-                        sums[j] += share * row[j];
-                else
-                    for (int64_t j = 0; j < n; j++)
-                        sums[j] += share * row[j];
-            }
-            for (int64_t j = 0; j < n; j++)
-                at->mixed[i * at->k + from + j] = LINEAR * at->x[i * at->k + from + j] + sums[j];
-        }
+        for (int64_t from = 0; from < at->k; from += WIDE * LANES)
+            mix_columns(at, i, from, at->k - from < WIDE * LANES ? at->k - from : WIDE * LANES);
     }
 }
 
