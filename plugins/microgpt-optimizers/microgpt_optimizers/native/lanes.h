@@ -16,7 +16,7 @@ enum { LANES = 8 };
 #define CLONES
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(PLAIN_LANES) /* which tests say, to have the other way */
 #define INLINE static inline __attribute__((always_inline))
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 
