@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Optimizer as Optimizer,
         Pass as Pass,
         Peer as Peer,
+        Rule as Rule,
         Schedule as Schedule,
         Tokenizer as Tokenizer,
         Unary as Unary,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 PUBLIC = {
     **dict.fromkeys(
         ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Pass", "Peer",
-         "Schedule", "Tokenizer", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
+         "Rule", "Schedule", "Tokenizer", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
     ),
     "capture": "engine.capture",
     "plan_of": "engine.capture",

@@ -63,6 +63,8 @@ def third_party_imports(path: str, source: str) -> Iterator[str]:
     """Imports of what neither Python nor microgpt_core brings, but for the five on the floors that may."""
     floor = Path(path).with_suffix("").parts[1]
     allowed = IMPORTABLE if floor in MAY_IMPORT_THEM else set()
+    if path == "microgpt_core/cli/plot.py":
+        allowed = {*allowed, "matplotlib"}  # an extra, and nowhere else
     for name in imported(ast.parse(source)):
         if name not in allowed | {"microgpt_core"} | sys.stdlib_module_names:
             yield f"imports {name}"
@@ -105,6 +107,7 @@ PLANTED: list[tuple[Check, str, str]] = [
     (third_party_imports, "microgpt_core/builtin.py", "import importlib\nimportlib.import_module('pluggy._hooks')"),
     (third_party_imports, "microgpt_core/__init__.py", "__import__('rich')"),
     (third_party_imports, "microgpt_core/cli/main.py", "import torch.nn"),
+    (third_party_imports, "microgpt_core/cli/show.py", "import matplotlib"),
     (pydantic_elsewhere, "microgpt_core/pipeline/reading/read.py", "from pydantic import BaseModel"),
     (pydantic_elsewhere, "microgpt_core/cli/check.py", "def f():\n    import pydantic_core"),
     (complicated_functions, "microgpt_core/cli/main.py", f"def f(x):\n    return {' or '.join(['x'] * 15)}"),
@@ -207,8 +210,8 @@ def test_the_core_is_as_short_as_promised() -> None:
     [
         ("engine/tape.py", 4_000, 0),
         ("engine/tape.py", 4_001, 1),
-        ("cli/main.py", 12_000, 0),
-        ("cli/main.py", 12_001, 1),
+        ("cli/main.py", 12_300, 0),
+        ("cli/main.py", 12_301, 1),
         ("testing/kit.py", 5_000, 1),  # nothing else there: not a core at all
     ],
 )

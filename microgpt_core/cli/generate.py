@@ -10,8 +10,8 @@ from microgpt_core.cli.interactive import Interactive, typed_lines, write_text
 from microgpt_core.cli.options import json_option, plugin_option
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.inference.generate import Token
-from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.pipeline import trained
+from microgpt_core.pipeline.reading.generate_settings import GenerateSettings
 from microgpt_core.pipeline.reading.sizes import MOST_SAMPLES
 from microgpt_core.plugins.selection import Plugins
 

@@ -14,7 +14,7 @@ from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
 from microgpt_core.inference.generate import Token
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.inference.sampling import sample_rng
-from microgpt_core.inference.settings import GenerateSettings
+from microgpt_core.pipeline.reading.generate_settings import GenerateSettings
 
 KINDS: dict[str, type[float]] = {"temperature": float, "top_k": int, "top_p": float, "max_new_tokens": int, "seed": int}
 COMMANDS = (*KINDS, "settings", "help", "quit")

@@ -13,12 +13,13 @@ from microgpt_core.cli.table import print_table
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.plan import Plan, PlanCall
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import api
 from microgpt_core.pipeline.preview.forecast import Forecast
+from microgpt_core.pipeline.preview.movers import starred
 from microgpt_core.pipeline.preview.picture import graph_of
 from microgpt_core.pipeline.preview.picture_dot import to_dot
 from microgpt_core.pipeline.preview.picture_svg import to_svg
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.runs.machine import available_memory
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.storage.atomic import atomic_write
@@ -83,6 +84,7 @@ def command(
     if as_json or dot or svg:
         return
     print_parameters(found, everything)
+    print_movers(found)
     if found.passes:
         click.echo(f"\npasses: {', '.join(found.passes)}")
     for title, plan in (("micro: forward and backward", found.micro), ("update", found.update)):
@@ -118,6 +120,16 @@ def print_parameters(found: Forecast, everything: bool) -> None:
         [("...", f"{len(folded)} more, in further blocks", f"{sum(p.value.size for p in folded):,}")] if folded else []
     )
     print_table(("parameter", "shape", "numbers"), [*rows, ("all", "", f"{found.model.n_parameters:,} parameters")])
+
+
+def print_movers(found: Forecast) -> None:
+    """Who moves which parameters, where that isn't the same for all of them."""
+    if len(found.movers) > 1:
+        every = [name for names in found.movers.values() for name in names]
+        click.echo("")
+        print_table(
+            ("moved by", "parameters"), [(rule, ", ".join(starred(n, every))) for rule, n in found.movers.items()]
+        )
 
 
 def fold(rows: list[Row], name: Callable[[Row], str], everything: bool) -> tuple[list[Row], list[Row]]:

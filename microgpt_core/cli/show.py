@@ -1,15 +1,19 @@
 """`microgpt show`: one component as YAML to paste, with every field, its default and its meaning."""
 
 import json
+from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
 
 from microgpt_core.cli.options import examples, json_option, plugin_option
+from microgpt_core.cli.plot import save_lines
 from microgpt_core.components import SLOTS, Op, fits_slot
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.reading.settings import COMPONENTS, SUPPLIED, plain
+from microgpt_core.pipeline.preview.rates import factors
+from microgpt_core.pipeline.reading.settings import SECTIONS, SUPPLIED, plain
 from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
@@ -19,16 +23,33 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Description, Registry
 from microgpt_core.plugins.selection import Plugins
 
-SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
+EXAMPLES = examples(
+    "show model gpt",
+    "show op rmsnorm",
+    "show pipeline names > mine.yaml",
+    "show schedule cosine --plot cosine.svg --set warmup_steps=50",
+)
 
 
-@click.command("show", epilog=examples("show model gpt", "show op rmsnorm", "show pipeline names > mine.yaml"))
+@click.command("show", epilog=EXAMPLES)
 @click.argument("kind")
 @click.argument("name")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw a schedule.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="With --plot: one of its fields. May be repeated."
+)
+@click.option("--max-steps", type=click.IntRange(min=1), default=1000, show_default=True, help="With --plot.")
 @plugin_option
 @json_option
-def command(kind: str, name: str, plugins: Plugins, as_json: bool) -> None:
+def command(
+    kind: str, name: str, plot: Path | None, changes: tuple[str, ...], max_steps: int, plugins: Plugins, as_json: bool
+) -> None:
     """Show the component NAME of a KIND (see `microgpt list`), or `pipeline NAME`."""
+    if changes and plot is None:
+        raise click.UsageError("--set is for --plot FILE, which draws a schedule with these fields")
+    if plot:
+        draw(load(builtin, plugins), kind, name, plot, changes, max_steps)
+        return
     if kind in ("pipeline", "pipelines"):
         if name not in packaged():
             raise UnknownNameError("pipeline", name, packaged())
@@ -38,6 +59,16 @@ def command(kind: str, name: str, plugins: Plugins, as_json: bool) -> None:
     registry = load(builtin, plugins)
     about = registry.describe(kind, name)
     click.echo(json.dumps(as_data(about), indent=2) if as_json else as_text(registry, about), nl=as_json)
+
+
+def draw(registry: Registry, kind: str, name: str, file: Path, changes: tuple[str, ...], max_steps: int) -> None:
+    """A schedule's factor at every step, in a picture."""
+    if kind not in ("schedule", "schedules"):
+        raise click.UsageError(f"--plot draws a schedule, not: {kind}")
+    y = factors(registry, registry.full_name(kind, name), changes, max_steps)
+    title = ", ".join([name, *changes])
+    save_lines(file, title, "step", "factor of optimizer.lr", {name: (range(max_steps), y)})
+    click.echo(f"{file}: {name} over {max_steps:,} steps, from {y[0]:.4g} to {y[-1]:.4g}", err=True)
 
 
 def as_text(registry: Registry, about: Description) -> str:
@@ -63,11 +94,11 @@ def as_text(registry: Registry, about: Description) -> str:
 def section(name: str, use: str, fields: list[Field]) -> str:
     """`optimizer:` and below it a line for each field."""
     shown = [f for f in fields if f.name not in SUPPLIED.get(name, {})]
-    lines = [
-        (f"{f.name}:" if f.required else write_yaml({f.name: plain(f.default)}).strip(), meaning(f)) for f in shown
-    ]
-    width = max((len(line) for line, _ in lines), default=0)
-    return "".join([f"{name}:\n  use: {use}\n", *(f"  {line:{width}}  # {said}\n" for line, said in lines)])
+    texts = [(f"{f.name}:" if f.required else write_yaml({f.name: plain(f.default)}).strip()) for f in shown]
+    lines = [(*text.partition("\n"), meaning(f)) for text, f in zip(texts, shown)]  # of a component's, more follow
+    width = max((len(line) for line, *_ in lines), default=0)
+    written = (f"{line:{width}}  # {said}{end}{below}\n" for line, end, below, said in lines)
+    return f"{name}:\n" + indent("".join([f"use: {use}\n", *written]), "  ")
 
 
 def meaning(field: Field) -> str:

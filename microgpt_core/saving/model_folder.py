@@ -102,6 +102,19 @@ def copy(source: Mapping[str, Buffer], target: Mapping[str, Buffer]) -> None:
         flat(buffer)[:] = flat(source[name])
 
 
+@contextmanager
+def lent(source: Mapping[str, Buffer], target: Mapping[str, Buffer]) -> Iterator[None]:
+    """For a block, the numbers of the source in the buffers of the same name of the target; then, what was there."""
+    borrowers = {name: target[name] for name in source}
+    held = {name: buffer.tobytes() for name, buffer in borrowers.items()}
+    copy(source, borrowers)
+    try:
+        yield
+    finally:
+        for name, buffer in borrowers.items():
+            buffer.cast("B")[:] = held[name]
+
+
 def check_tensors(saved: SafeTensors, expected: Mapping[str, str]) -> None:
     """Raise CheckpointError at the first tensor that isn't what is expected of its name."""
     found = {name: show_shape(x.shape or (), x.format) for name, x in saved.items()}

@@ -74,8 +74,9 @@ def own_checks(registry: Registry, kind: str, component: Any, label: str) -> lis
     for settings in settings_of(component) if kind in (*SIMPLE, "optimizers") else ():
         told = label + "".join(f" {n}={v!r}" for n, v in settings.items())
         if kind == "optimizers":
-            op = instance(registry.get("ops", component.update))
-            found += optimizer_checks(component(**settings), op, component=told)
+            made = component(**settings)
+            ops = {name: instance(registry.get("ops", name)) for name in made.updates}
+            found += optimizer_checks(made, ops, component=told)
         else:
             found += SIMPLE[kind](component(**settings), told)
     return found

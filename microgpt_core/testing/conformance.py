@@ -5,7 +5,7 @@ Each returns a report: true where nothing is wrong, and printable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,11 @@ def check_dataset(dataset: Dataset) -> Report:
     return report(dataset_checks(dataset))
 
 
-def check_optimizer(optimizer: Optimizer, op: Op, model: Model | None = None) -> Report:
-    """With the op that its `update` names. `model(w, grads, lr)`: what a step for each row of grads makes of w."""
+def check_optimizer(optimizer: Optimizer, op: Op | Mapping[str, Op], model: Model | None = None) -> Report:
+    """With the op that its `update` names, or those that its `rules` do, by their names.
+
+    `model(w, grads, lr)`: what a step for each row of grads makes of w.
+    """
     return report(optimizer_checks(optimizer, op, model))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Any
 
@@ -17,7 +17,8 @@ class Step:
     train_loss: float  # not finite, as grad_norm, where the step was skipped
     lr: float
     grad_norm: float
-    val_loss: float | None = None
+    val_loss: float | None = None  # of the average of the weights, where the optimizer keeps one
+    raw_loss: float | None = None  # of the weights themselves then
     max_steps: int = 0  # how many there will be; with `minutes`, probably
     seconds: float = 0.0  # of this step, evaluation and checkpoint left out
     seconds_left: float = 0.0
@@ -30,7 +31,7 @@ class Step:
         """The same at every run of the same configuration. What isn't finite, JSON doesn't know."""
         values = {
             "step": self.step, "tokens": self.tokens, "train/loss": self.train_loss, "val/loss": self.val_loss,
-            "lr": self.lr, "grad_norm": self.grad_norm,
+            "val/raw_loss": self.raw_loss, "lr": self.lr, "grad_norm": self.grad_norm,
         }  # fmt: skip
         return {name: value for name, value in values.items() if value is not None and isfinite(value)}
 
@@ -40,6 +41,7 @@ class Step:
         return cls(
             step=metrics["step"], tokens=metrics["tokens"], train_loss=metrics.get("train/loss", nan),
             lr=metrics["lr"], grad_norm=metrics.get("grad_norm", nan), val_loss=metrics.get("val/loss"),
+            raw_loss=metrics.get("val/raw_loss"),
         )  # fmt: skip
 
     @property
@@ -74,6 +76,7 @@ class Progress:
     best_loss: float | None = None
     best_step: int = 0
     evaluations_since_best: int = 0
+    evaluations: list[tuple[int, float]] = field(default_factory=list)  # (step, validation loss), for the schedule
     last: Mapping[str, Any] | None = None  # the metrics of the step made last
     logged: bool = True  # whether it has been evaluated, where that is due, and written down
 

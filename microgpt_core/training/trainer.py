@@ -72,7 +72,7 @@ class Trainer:
         *,
         validation: Sequence[Batch] = (),
         kernels: Kernels = REFERENCE,
-        update_op: Op | None = None,
+        update_ops: Mapping[str, Op] = ops.OPS,
         folder: Path | None = None,
         on_step: Callable[[Step], None] | None = None,
         saved: dict[str, Any] | None = None,
@@ -92,7 +92,7 @@ class Trainer:
             model, settings.label_smoothing, kernels,
             recompute=settings.recompute, seed=batches.seed, watch=self.observers.watch,
         )  # fmt: skip
-        self.update = Update(model, optimizer, settings.grad_clip, kernels, update_op)
+        self.update = Update(model, optimizer, settings.grad_clip, kernels, update_ops)
         self.update.allocate()
         self.at = Progress()
         self.last: Step | None = None  # the step made last
@@ -120,8 +120,8 @@ class Trainer:
         assert last is not None  # a step was made, or restored
         val_loss = last.val_loss
         if self.stopped_by != "signal":
+            copy(self.best or self.model.state() | self.update.average(), self.model.state())
             if self.best:
-                copy(self.best, self.model.state())
                 step, val_loss = self.at.best_step, self.at.best_loss
             if self.folder:
                 save_model(self.folder / "model", self.model, self.tokenizer, self.about_step(step))
@@ -178,6 +178,7 @@ class Trainer:
         """Forward and backward over the window's batches, then the update; None after a rollback."""
         n, step = self.settings.accumulation, self.at.step
         window = [self.batches.batch((step + self.at.left_out) * n + i) for i in range(n)]
+        self.schedule.evaluations = self.at.evaluations
         lr = self.optimizer.lr * self.schedule.factor(step, budget.steps(step))
         start = time.perf_counter()
         loss = self.loss.train(window, step)
@@ -223,15 +224,26 @@ class Trainer:
         raise self.non_finite(step, what)
 
     def evaluate(self) -> float:
-        """The loss on the validation text; where it is the best so far, the weights are remembered."""
+        """The loss on the validation text; where it is the best so far, the weights are remembered.
+
+        Where the optimizer keeps an average of the weights, that is what is measured and remembered.
+        """
+        if self.optimizer.average and self.last:
+            self.last.raw_loss = self.validation_loss()
+        with self.update.averaged():
+            loss = self.validation_loss()
+            self.at.evaluations_since_best += 1
+            if self.at.best_loss is None or loss < self.at.best_loss:
+                self.at.best_loss, self.at.best_step, self.at.evaluations_since_best = loss, self.at.step, 0
+                self.remember_best()
+        self.at.evaluations.append((self.at.step, loss))
+        return loss
+
+    def validation_loss(self) -> float:
         loss = self.loss.evaluate(self.watching(islice(self.validation, self.settings.eval_batches)))
         if not isfinite(loss):
             self.require_finite()
             raise self.non_finite(self.at.step, f"the validation loss is {loss:g}, though every weight is finite")
-        self.at.evaluations_since_best += 1
-        if self.at.best_loss is None or loss < self.at.best_loss:
-            self.at.best_loss, self.at.best_step, self.at.evaluations_since_best = loss, self.at.step, 0
-            self.remember_best()
         return loss
 
     def watching(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -277,9 +289,11 @@ class Trainer:
         ops.zero(self.model.gradients)  # a step that failed may have left NaN there
         with blaming(checkpoint / TRAINER):
             self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
+            self.at.evaluations = [(step, loss) for step, loss in self.at.evaluations]  # lists, as JSON has them
             self.last = Step.of(self.at.last) if self.at.last else None
         if self.at.best_step == self.at.step:
-            copy(self.model.state(), best)
+            with self.update.averaged():
+                copy(self.model.state(), best)
         self.best = best if self.at.best_step and self.settings.restore_best else {}
 
     def about_step(self, step: int) -> dict[str, str]:

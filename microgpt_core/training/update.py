@@ -1,5 +1,7 @@
 """The update plan: global norm, clip factor, one update per parameter, gradients back to zero."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from math import inf
 
 from microgpt_core import ops
@@ -11,29 +13,34 @@ from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.models.model import Model
+from microgpt_core.saving.model_folder import lent
 
 
 class Update:
     """Moves a model's parameters by their gradients; it owns the optimizer's state.
 
-    `op` is the update op where it isn't one of the core's. Calling it returns the norm of all gradients;
-    where that isn't finite, nothing has moved.
+    `update_ops` are the ops that the optimizer may name, where they aren't the core's. Calling it returns the norm of
+    all gradients; where that isn't finite, nothing has moved.
     """
 
     def __init__(
         self, model: Model, optimizer: Optimizer, grad_clip: float | None = None, kernels: Kernels = REFERENCE,
-        op: Op | None = None,
+        update_ops: Mapping[str, Op] = ops.OPS,
     ) -> None:  # fmt: skip
-        self.model, self.optimizer, self.max_norm = model, optimizer, grad_clip or inf
-        if op is None and optimizer.update not in ops.OPS:
-            raise UnknownNameError("update op", optimizer.update, ops.OPS, "Give a pack's as `update_op`")
-        self.op = op or ops.OPS[optimizer.update]
+        self.model, self.optimizer, self.max_norm, self.ops = model, optimizer, grad_clip or inf, update_ops
         self.trained = [p for p in model.ordered_parameters() if p.requires_grad]
+        optimizer.check({p.name: p.shape for p in self.trained})
+        turns = [(i, p, r) for p in self.trained for i, r in enumerate(optimizer.rules(p.name, p.shape, p.decay))]
+        # everybody's first rule, then everybody's second: a backend may do those of one kind together
+        self.rules = [(p, rule) for _, p, rule in sorted(turns, key=lambda turn: turn[0])]
+        if unknown := {rule.update for _, rule in self.rules} - update_ops.keys():
+            raise UnknownNameError("update op", min(unknown), update_ops, "Give a pack's in `update_ops`")
         self.state: dict[str, Tensor] = {}  # "<parameter>.m" -> buffer
-        for name, like in optimizer.state.items():  # all of one kind side by side, as the parameters are
-            for p in self.trained:
-                shape, title = state_shape(name, like, p.shape), f"{p.name}.{name}"
-                self.state[title] = Tensor(Value(shape, p.value.format, name=title, persistent=True))
+        for name in dict.fromkeys(name for _, rule in self.rules for name in rule.state):
+            for p, rule in self.rules:  # all of one kind side by side, as the parameters are
+                if name in rule.state:
+                    shape, title = state_shape(name, rule.state[name], p.shape), f"{p.name}.{name}"
+                    self.state[title] = Tensor(Value(shape, p.value.format, name=title, persistent=True))
         self.plan = Captured(self.step, kernels)
 
     def allocate(self) -> None:
@@ -44,6 +51,15 @@ class Update:
         """The state's buffers by name, for a checkpoint."""
         return {name: t.data for name, t in self.state.items()}
 
+    def average(self) -> dict[str, Buffer]:
+        """What the optimizer keeps as the average of each trained parameter; empty where it keeps none."""
+        kept = self.optimizer.average
+        return {p.name: self.state[f"{p.name}.{kept}"].data for p in self.trained if kept}
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """For a block, the model with the average in its weights' place, where there is one."""
+        return lent(self.average(), self.model.state())
+
     def inputs(self, lr: float = 0.0, step: int = 0) -> tuple[Tensor, Tensor]:
         """Learning rate and step (from 0) as the buffers that the plan reads."""
         return tensor([lr], self.model.precision), tensor([float(step)], self.model.precision)
@@ -52,9 +68,11 @@ class Update:
         """One step, as the plan captures it."""
         norm = ops.global_norm(self.model.gradients)
         factor = ops.clip_factor(norm, max_norm=self.max_norm)
-        for p in self.trained:
-            state = [self.state[f"{p.name}.{name}"] for name in self.optimizer.state]
-            self.op(p, p.grad, factor, lr, step, *state, **self.optimizer.attributes(p.decay))
+        shares = sorted({rule.lr_factor for _, rule in self.rules})
+        rates = {share: lr if share == 1.0 else ops.scale(lr, factor=share) for share in shares}
+        for p, rule in self.rules:
+            state = [self.state[f"{p.name}.{name}"] for name in rule.state]
+            self.ops[rule.update](p, p.grad, factor, rates[rule.lr_factor], step, *state, **rule.attributes)
         ops.zero(self.model.gradients)
         return norm  # type: ignore[no-any-return]
 
@@ -64,7 +82,7 @@ class Update:
 
 def state_shape(name: str, like: str, w: Shape) -> Shape:
     """The shape of a parameter's state. A vector is a matrix of one row."""
-    shapes = {"like w": w, "rows of w": w[:-1] or (1,), "columns of w": w[-1:]}
+    shapes = {"like w": w, "rows of w": w[:-1] or (1,), "columns of w": w[-1:], "one number": (1,)}
     if like not in shapes:
         raise ConfigurationError(f"optimizer state {name}: {like!r} is unknown; allowed: {', '.join(shapes)}")
     return shapes[like]

@@ -95,6 +95,40 @@ def test_show_says_how_the_other_kinds_are_used(kind: str, name: str, line: str)
     assert line in run("show", kind, name).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("words", "factors"),
+    [
+        (["cosine"], "from 1 to 2.467e-06"),
+        (["cosine", "--set", "warmup_steps=4", "--max-steps", 8], "from 0.25 to 0.1464"),
+        (["constant", "--max-steps", 1], "over 1 steps, from 1 to 1"),
+    ],
+)
+def test_a_schedule_is_drawn(words: list[object], factors: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "picture.svg"
+    result = CliRunner().invoke(main, ["show", "schedule", *map(str, words), "--plot", str(file)])
+    assert result.exit_code == 0, result.stderr
+    assert factors in result.stderr
+    assert file.read_text(encoding="utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["schedule", "cosine", "--set", "warmup_steps=5"], "--set is for --plot FILE"),
+        (["optimizer", "sgd", "--plot", "a.svg"], "--plot draws a schedule, not: optimizer"),
+        (["schedule", "cosin", "--plot", "a.svg"], "did you mean 'cosine'?"),
+        (["schedule", "cosine", "--plot", "a.svg", "--set", "warm_steps=5"], "did you mean 'warmup_steps'?"),
+        (["schedule", "cosine", "--plot", "a.svg", "--set", "warmup_steps=-5"], "allowed: 0 or more"),
+        (["schedule", "cosine", "--plot", "a.gif"], "allowed: .png, .svg, .pdf"),
+    ],
+)
+def test_what_can_t_be_drawn(words: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["show", *words])
+    assert result.exit_code != 0
+    assert said in f"{result.stderr} {result.exception}"
+
+
 def test_show_of_a_one_file_op(mish: Path) -> None:
     text = run("show", "op", "mish", "--plugin", mish)
     assert text.startswith(f"# mish: Smooth, and a little below zero.\n# an op of {mish}\n# mish(x)\n")

@@ -15,8 +15,8 @@ from microgpt_core.cli.interactive import Interactive, typed_lines
 from microgpt_core.cli.main import main
 from microgpt_core.errors import NonFiniteError
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.models.gpt import GPT
+from microgpt_core.pipeline.reading.generate_settings import GenerateSettings
 from microgpt_core.saving.model_folder import write_model
 from microgpt_core.text.char import Char
 

@@ -10,6 +10,7 @@ from microgpt_core.components import Peer, flat, write
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.plugins.one_file import read_file
 from microgpt_core.testing.peers import likeliest, peer_checks
+from microgpt_core.training.update import Update
 
 EXAMPLE = read_file(Path(__file__).parents[2] / "scripts" / "hook_examples" / "peers.py").components["peers"]["eager"]
 
@@ -113,7 +114,7 @@ class Borrowing(Right):
     def training(self, model, *given):
         found = super().training(model, *given)
         found.model = found.loss.model = found.update.model = model
-        found.update.trained = [p for p in model.ordered_parameters() if p.requires_grad]
+        found.update.rules = Update(model, found.update.optimizer).rules
         return found
 
 

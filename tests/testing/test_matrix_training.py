@@ -6,7 +6,7 @@ from math import inf, isfinite, sqrt
 
 import pytest
 
-from microgpt_core.components import Analyzer, Op, Optimizer, Schedule, flat, rows, write
+from microgpt_core.components import Analyzer, Op, Optimizer, Rule, Schedule, flat, rows, write
 from microgpt_core.ops import OPS
 from microgpt_core.testing.analyzers import analyzer_checks
 from microgpt_core.testing.optimizers import optimizer_checks
@@ -161,7 +161,7 @@ def test_an_optimizer_s_bug_is_found(failures, broken, check, said) -> None:
 
 def test_every_check_of_optimizers_has_its_bug_and_lets_what_is_right_pass(failures) -> None:
     checks = optimizer_checks(Momentum(), HeavyBall(), by_hand)
-    assert {check for _, check, _ in OPTIMIZERS} == {check.name for check in checks}
+    assert {check for _, check, _ in OPTIMIZERS} | {"keeps_its_average"} == {check.name for check in checks}
     assert failures(checks) == {}
 
 
@@ -226,6 +226,63 @@ def test_a_state_of_rows_and_columns(failures, op, check) -> None:
 
 
 @dataclass
+class TwoRules(Momentum):
+    """One op after the other, the second at half the rate, with state of its own."""
+
+    def rules(self, name, shape, decay):
+        return [Rule("heavy_ball", self.state), Rule("light_ball", {"n": "like w"}, {}, 0.5)]
+
+    @property
+    def updates(self):
+        return ["heavy_ball", "light_ball"]
+
+
+class Counter(Op):
+    """It counts a parameter's steps, in one number."""
+
+    mutates = ("seen",)
+
+    def shapes(self, w, grad, factor, lr, step, seen):
+        self.expect("seen", seen, (1,))
+        return {}
+
+    def forward(self, w, grad, factor, lr, step, seen):
+        seen[0] += isfinite(factor[0])
+
+
+@dataclass
+class Counted(Momentum):
+    def rules(self, name, shape, decay):
+        return [Rule("heavy_ball", self.state), Rule("counter", {"seen": "one number"})]
+
+
+def test_several_rules_are_one_optimizer(failures) -> None:
+    """And where one of their ops is broken, or isn't given, that is found."""
+    assert failures(optimizer_checks(TwoRules(), {"heavy_ball": HeavyBall(), "light_ball": HeavyBall()})) == {}
+    assert failures(optimizer_checks(Counted(), {"heavy_ball": HeavyBall(), "counter": Counter()})) == {}
+    broken = optimizer_checks(TwoRules(), {"heavy_ball": HeavyBall(), "light_ball": Unclipped()})
+    assert list(failures(broken)) == ["nothing_moves_by_nan"]
+    missing = failures(optimizer_checks(TwoRules(), HeavyBall()))
+    assert "unknown update op 'light_ball'" in missing["moves_every_parameter"][0]
+
+
+@dataclass
+class Promising(Momentum):
+    average = "a"
+
+
+@dataclass
+class OfRows(Factored):
+    average = "r"
+
+
+@pytest.mark.parametrize(("optimizer", "op"), [(Promising, HeavyBall), (OfRows, Adafactor)])
+def test_an_average_that_is_none_is_found(failures, optimizer, op) -> None:
+    (said,) = failures(optimizer_checks(optimizer(), op()))["keeps_its_average"]
+    assert f"average is {optimizer.average!r}, but wte.weight has no state of that name like w" in said
+
+
+@dataclass
 class Diagonal(Momentum):
     state = {"m": "diagonal of w"}
 
@@ -271,7 +328,15 @@ class Restless(Half):
         return self.last
 
 
+class Foreseeing(Half):
+    """It goes by the last evaluation that there is, whichever step is asked for."""
+
+    def factor(self, step, max_steps):
+        return 1.0 / self.evaluations[-1][1] if self.evaluations else 1.0
+
+
 SCHEDULES = [
+    (Foreseeing, "factors_know_no_future", "factor(0, 100) is 1.0, and 0.333"),
     (Rate, "factors_are_sensible", "factor(0, 1) is -0.001; allowed: 0 to 10, as a share of lr"),
     (Steps, "factors_are_sensible", "factor(0, 100) is 100; allowed: 0 to 10"),
     (Never, "factors_are_sensible", "factor is 0 at each of 1 steps: nothing would be learned"),

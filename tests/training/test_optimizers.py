@@ -132,7 +132,7 @@ class Sign(Optimizer):
 def test_a_packs_optimizer_brings_its_op(tiny, weights) -> None:
     model = tiny().model()
     before = weights(model)
-    updated(model, Sign(), lr=0.5, op=SignUpdate())
+    updated(model, Sign(), lr=0.5, update_ops={"sign_update": SignUpdate()})
     moves = {round(abs(a - b), 9) for name, w in weights(model).items() for a, b in zip(before[name], w)}
     assert moves <= {0.0, 0.5}
     assert 0.5 in moves
@@ -143,5 +143,7 @@ def test_an_unknown_update_op_or_state_is_refused(tiny) -> None:
         Update(tiny().model(), Sign())
     rows = Sign()
     rows.state = {"m": "row of w"}
-    with pytest.raises(ConfigurationError, match="'row of w' is unknown; allowed: like w, rows of w, columns of w"):
-        Update(tiny().model(), rows, op=SignUpdate())
+    with pytest.raises(
+        ConfigurationError, match="'row of w' is unknown; allowed: like w, rows of w, columns of w, one number"
+    ):
+        Update(tiny().model(), rows, update_ops={"sign_update": SignUpdate()})

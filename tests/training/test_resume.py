@@ -125,7 +125,7 @@ LOSSES: dict[str, Callable[[Trainer], None]] = {
     "weights": forget_weights, "moments": forget_moments, "best weights": forget_best,
     "last": lambda trainer: setattr(trainer, "last", None),
 } | {
-    field.name: lambda trainer, field=field: setattr(trainer.at, field.name, field.default)
+    field.name: lambda trainer, field=field: setattr(trainer.at, field.name, getattr(Progress(), field.name))
     for field in fields(Progress) if field.name != "last"
 }  # fmt: skip
 

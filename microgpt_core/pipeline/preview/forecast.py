@@ -14,8 +14,9 @@ from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.models.model import Model
+from microgpt_core.pipeline.preview.movers import movers
 from microgpt_core.pipeline.reading.settings import Pipeline
-from microgpt_core.pipeline.runs.backends import find_kernels, update_op
+from microgpt_core.pipeline.runs.backends import find_kernels, update_ops
 from microgpt_core.pipeline.runs.machine import available_disk, available_memory, in_units, resident_bytes
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.training.loss import BatchLoss
@@ -42,6 +43,7 @@ class Forecast:
     micro: Plan
     update: Plan
     passes: list[str]  # that have rewritten them
+    movers: Mapping[str, list[str]]  # what the optimizer does -> the parameters that it does it to
     settings: TrainSettings
     optimizer_bytes: int
     held_out: bool  # whether there is text to find the best weights by
@@ -95,6 +97,7 @@ class Forecast:
             "disk": {"checkpoint": self.checkpoint_bytes, "peak": self.disk_bytes},
             "flops_per_step": self.step_flops,
             "passes": self.passes,
+            "movers": dict(self.movers),
             "micro": self.micro.to_dict() | {"digest": self.micro.digest},
             "update": self.update.to_dict() | {"digest": self.update.digest},
         }
@@ -135,7 +138,7 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
     if batching == "packed":
         rows, width = 1, rows * width
     loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
-    update = Update(model, optimizer, settings.grad_clip, kernels, update_op(pipeline, registry))
+    update = Update(model, optimizer, settings.grad_clip, kernels, update_ops(pipeline, registry))
     inputs = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
     inputs.append(Tensor(Value((1,), next(iter(model.parameters())).value.format)))
     watch = [pattern for analyzer in pipeline.analyzers for pattern in analyzer.build().watch]
@@ -148,6 +151,7 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
         micro=plan_of(loss.step, *inputs, kernels=kernels, watch=watch, recompute=loss.segments),
         update=plan_of(update.step, *update.inputs(), kernels=kernels),
         passes=[each.name for each in kernels.passes],
+        movers=movers(update),
         settings=settings,
         optimizer_bytes=sum(t.value.nbytes for t in update.state.values()),
         held_out=held_out,

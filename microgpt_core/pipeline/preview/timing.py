@@ -13,7 +13,7 @@ from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import capture
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.pipeline.preview.forecast import Forecast
-from microgpt_core.pipeline.runs.backends import update_op
+from microgpt_core.pipeline.runs.backends import update_ops
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.text.batch import Batch
 from microgpt_core.training.loss import BatchLoss
@@ -45,8 +45,8 @@ def measure(run: Run, found: Forecast) -> tuple[float, float]:
     model = run.pipeline.build_model(run.tokenizer.vocab_size)
     model.allocate(run.pipeline.stored)
     loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
-    op = update_op(run.pipeline, run.registry)
-    update = Update(model, run.pipeline.optimizer.build(), settings.grad_clip, kernels, op)
+    named = update_ops(run.pipeline, run.registry)
+    update = Update(model, run.pipeline.optimizer.build(), settings.grad_clip, kernels, named)
     whole, n_tokens = run.batches.batch(0), 1
     per_batch = seconds_per_flop(kernels, run.pipeline.stored) * found.micro.flops
     while per_batch * n_tokens / len(whole.tokens) < end - perf_counter():

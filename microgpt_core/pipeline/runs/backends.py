@@ -87,7 +87,7 @@ def able(backends: list[Backend]) -> list[Backend]:
     return backends
 
 
-def update_op(pipeline: Pipeline, registry: Registry) -> Op:
-    """The op that the optimizer names: the core's, or one that a pack brought."""
-    found = registry.get("ops", pipeline.optimizer.cls.update)
-    return found if isinstance(found, Op) else found()
+def update_ops(pipeline: Pipeline, registry: Registry) -> dict[str, Op]:
+    """The ops that the optimizer names: the core's, and those that packs brought."""
+    found = {name: registry.get("ops", name) for name in pipeline.optimizer.build().updates}
+    return {name: op if isinstance(op, Op) else op() for name, op in found.items()}

@@ -14,7 +14,7 @@ from typing import Any
 
 from microgpt_core.errors import CheckpointError
 from microgpt_core.pipeline.reading.settings import to_dict
-from microgpt_core.pipeline.runs.backends import update_op
+from microgpt_core.pipeline.runs.backends import update_ops
 from microgpt_core.pipeline.runs.code import code_digests, used_packs
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.pipeline.runs.run_folder import write
@@ -30,7 +30,7 @@ def stage_keys(run: Run) -> dict[str, str]:
     """The key of each stage of a run."""
     stages = {name: as_stage(name, run.registry.get("stages", name)) for name in run.pipeline.stages}
     settings, data, keys = to_dict(run.pipeline), run.data_digest, dict[str, str]()
-    _ = run.kernels, update_op(run.pipeline, run.registry)  # so that the registry has been asked for all that is used
+    _ = run.kernels, update_ops(run.pipeline, run.registry)  # so that the registry has been asked for all that is used
     shared = {
         "settings": {name: value for name, value in settings.items() if name not in OF_ONE_STAGE},
         "data": data,

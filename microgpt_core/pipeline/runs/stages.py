@@ -7,7 +7,7 @@ from typing import Any
 from microgpt_core.inference.evaluation import with_perplexity
 from microgpt_core.inference.sampling import sample_rng
 from microgpt_core.pipeline.reading.settings import Component
-from microgpt_core.pipeline.runs.backends import update_op
+from microgpt_core.pipeline.runs.backends import update_ops
 from microgpt_core.pipeline.runs.formats import write_all
 from microgpt_core.pipeline.runs.machine import in_units
 from microgpt_core.pipeline.runs.peak import peak_flops
@@ -32,7 +32,7 @@ def train(run: Run) -> dict[str, Any]:
         settings,
         validation=run.validation,
         kernels=run.kernels,
-        update_op=update_op(run.pipeline, run.registry),
+        update_ops=update_ops(run.pipeline, run.registry),
         folder=run.folder,
         on_step=run.reporter.step,
         saved={"rng": run.rng.getstate(), "data": run.data_digest},

@@ -15,12 +15,12 @@ from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.plan import Plan
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import RESOLVED, RUNS, find_run
 from microgpt_core.pipeline.preview.timing import seconds_per_flop
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.read import read_pipeline
-from microgpt_core.pipeline.runs.backends import find_kernels, update_op
+from microgpt_core.pipeline.runs.backends import find_kernels, update_ops
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.loader import load
 from microgpt_core.text.batch import Batch
@@ -99,8 +99,8 @@ def of_pipeline(name: str, backend: str, overrides: Sequence[str]) -> Subject:
     if not preset and run.batching == "packed":
         shape = 1, shape[0] * shape[1]
     loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
-    op, optimizer = update_op(pipeline, registry), pipeline.optimizer.build()
-    update = Update(model, optimizer, settings.grad_clip, kernels, op)
+    named, optimizer = update_ops(pipeline, registry), pipeline.optimizer.build()
+    update = Update(model, optimizer, settings.grad_clip, kernels, named)
     batch = any_batch(shape, model.vocab_size, model.block_size)
     return Subject(name, loss, update, batch, kernels, pipeline.precision, settings.accumulation)
 

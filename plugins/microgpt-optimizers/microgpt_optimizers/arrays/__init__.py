@@ -1,0 +1,1 @@
+"""The update rules on NumPy, for the backend numpy."""

@@ -1,0 +1,1 @@
+"""The update rules in C, for the backend simd."""

@@ -1,0 +1,5 @@
+"""What module.c has, for type checkers."""
+
+from collections.abc import Mapping
+
+functions: Mapping[str, Mapping[str, object]]

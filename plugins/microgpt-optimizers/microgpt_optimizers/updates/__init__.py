@@ -1,0 +1,1 @@
+"""The update rules: one op a file, its formula in the docstring, the same lines below in Python."""
