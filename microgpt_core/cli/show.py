@@ -1,6 +1,7 @@
 """`microgpt show`: one component as YAML to paste, with every field, its default and its meaning."""
 
 import json
+from textwrap import indent
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.components import SLOTS, Op, fits_slot
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
-from microgpt_core.pipeline.reading.settings import COMPONENTS, SUPPLIED, plain
+from microgpt_core.pipeline.reading.settings import SECTIONS, SUPPLIED, plain
 from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
@@ -18,8 +19,6 @@ from microgpt_core.plugins.kinds import kind_named
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Description, Registry
 from microgpt_core.plugins.selection import Plugins
-
-SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}
 
 
 @click.command("show", epilog=examples("show model gpt", "show op rmsnorm", "show pipeline names > mine.yaml"))
@@ -63,11 +62,11 @@ def as_text(registry: Registry, about: Description) -> str:
 def section(name: str, use: str, fields: list[Field]) -> str:
     """`optimizer:` and below it a line for each field."""
     shown = [f for f in fields if f.name not in SUPPLIED.get(name, {})]
-    lines = [
-        (f"{f.name}:" if f.required else write_yaml({f.name: plain(f.default)}).strip(), meaning(f)) for f in shown
-    ]
-    width = max((len(line) for line, _ in lines), default=0)
-    return "".join([f"{name}:\n  use: {use}\n", *(f"  {line:{width}}  # {said}\n" for line, said in lines)])
+    texts = [(f"{f.name}:" if f.required else write_yaml({f.name: plain(f.default)}).strip()) for f in shown]
+    lines = [(*text.partition("\n"), meaning(f)) for text, f in zip(texts, shown)]  # of a component's, more follow
+    width = max((len(line) for line, *_ in lines), default=0)
+    written = (f"{line:{width}}  # {said}{end}{below}\n" for line, end, below, said in lines)
+    return f"{name}:\n" + indent("".join([f"use: {use}\n", *written]), "  ")
 
 
 def meaning(field: Field) -> str:

@@ -14,6 +14,7 @@ from inspect import cleandoc, formatannotation
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from microgpt_core.plugins.kinds import held
 from microgpt_core.plugins.pack import PluginError
 
 ENTRY = re.compile(r"    (\w+): +(.*)")
@@ -71,7 +72,9 @@ def field_docs(docstring: str) -> dict[str, str]:
 
 
 def type_text(annotation: Any) -> str:
-    """A type as the reference shows it: `int`, `float or null`, `documents or packed`."""
+    """A type as the reference shows it: `int`, `float or null`, `documents or packed`, `a list of datasets`."""
+    if components := held(annotation):
+        return str(components)
     if annotation is type(None):
         return "null"
     if get_origin(annotation) is Literal:

@@ -1,7 +1,8 @@
 """The kinds of components: what a pack can bring, and the base class of each."""
 
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from microgpt_core.components import (
     Analyzer,
@@ -45,7 +46,35 @@ BASES: dict[str, type | None] = {
     "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "callbacks": Callback,
     "formats": Format, "stages": None, "passes": Pass, "peers": Peer,
 }  # fmt: skip
+HELD = ("tokenizers", "datasets", "optimizers", "schedules", "analyzers", "callbacks")  # what a field may be
 KINDS = {name: Kind(name, base) for name, base in BASES.items()}
+
+
+class Held(NamedTuple):
+    """What a field holds that is for components: one of a kind, or a list of them."""
+
+    kind: Kind
+    several: bool
+    optional: bool  # whether it may be None instead
+
+    def __str__(self) -> str:
+        article = "an" if self.kind.one[0] in "aeiou" else "a"
+        what = f"a list of {self.kind.name}" if self.several else f"{article} {self.kind.one}"
+        return f"{what} or null" if self.optional else what
+
+
+def held(annotation: Any) -> Held | None:
+    """What a field of this type holds: of `Optimizer` an optimizer, of `list[Dataset]` datasets, of `int` nothing.
+
+    Only kinds whose components have fields of their own: an op is named by the slot that it fills.
+    """
+    optional = get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation)
+    if optional and len(get_args(annotation)) == 2:
+        (annotation,) = (branch for branch in get_args(annotation) if branch is not NoneType)
+    several = get_origin(annotation) is list
+    base = get_args(annotation)[0] if several else annotation
+    kind = next((kind for kind in KINDS.values() if kind.base is base and kind.name in HELD), None)
+    return Held(kind, several, optional) if kind and base else None
 
 
 def kind_named(name: str) -> Kind:

@@ -60,9 +60,10 @@ def read_base(document: Document, named: Any, files: tuple[Path, ...]) -> Docume
 
 def merged(base: Document, path: Location, below: Any, above: Any) -> Any:
     """`above` over `below`, which stands at `path` in the base. What is replaced there is forgotten."""
-    if len(path) == 1 and path[0] in COMPONENTS and isinstance(below, dict | str):
+    section = len(path) == 1 or any(isinstance(value, dict) and "use" in value for value in (below, above))
+    if path and path[0] in COMPONENTS and section and isinstance(below, dict | str):
         below, above = ({"use": value} if isinstance(value, str) else value for value in (below, above))
-        if isinstance(above, dict) and is_another(str(path[0]), below, above):
+        if isinstance(above, dict) and is_another(path, below, above):
             below = None
     if isinstance(below, dict) and isinstance(above, dict):
         both = {key: merged(base, (*path, key), below[key], above[key]) for key in above if key in below}
@@ -71,7 +72,7 @@ def merged(base: Document, path: Location, below: Any, above: Any) -> Any:
     return above
 
 
-def is_another(section: str, below: dict[str, Any], above: dict[str, Any]) -> bool:
+def is_another(path: Location, below: dict[str, Any], above: dict[str, Any]) -> bool:
     """Whether a section names another component than the base's, or a preset where that has sizes of its own."""
-    use = below.get("use", COMPONENTS[section][1])
+    use = below.get("use", COMPONENTS[str(path[0])][1] if len(path) == 1 else None)
     return above.get("use", use) != use or ("preset" in above and "preset" not in below)

@@ -10,10 +10,11 @@ from typing import Any
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.reading.schema import json_schema
 from microgpt_core.pipeline.reading.section import fitting
-from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, Pipeline, plain
+from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SECTIONS, SETTINGS, SUPPLIED, Pipeline, plain
 from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.pipeline.reading.top_level import TYPES
 from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.kinds import Held, held
 from microgpt_core.plugins.pack import PluginError
 from microgpt_core.plugins.registry import Registry
 
@@ -109,8 +110,17 @@ def mapping(fields: list[Field]) -> Schema:
 
 def field_schema(field: Field) -> Schema:
     """A field's type, with its meaning and its default."""
-    schema = json_schema(field.type) | ({"description": field.doc} if field.doc else {})
+    schema = inner(components) if (components := held(field.type)) else json_schema(field.type)
+    schema |= {"description": field.doc} if field.doc else {}
     return schema if field.required else {**schema, "default": plain(field.default)}
+
+
+def inner(components: Held) -> Schema:
+    """A field that holds components: each as its kind's section has it."""
+    section = SECTIONS.get(components.kind.name)
+    one = {"$ref": f"#/properties/{section}" if section else f"#/properties/{components.kind.name}/items"}
+    schema = {"type": "array", "items": one} if components.several else one
+    return {"anyOf": [schema, {"type": "null"}]} if components.optional else schema
 
 
 def first_line(cls: type) -> str:

@@ -58,27 +58,42 @@ def read_value(written: str, place: Place) -> Any:
 
 
 def put(document: Document, key: str, value: Any, place: Place) -> None:
-    """Replace what stands at `model.n_layer`, making the sections above it where there are none."""
-    path: Location = tuple(key.split("."))
+    """Replace what stands at `model.n_layer`, making the sections above it where there are none.
+
+    An item of a list is named by its number: `dataset.datasets.0.path`.
+    """
     if not isinstance(document.data, dict):
         document.data = {}
-    section = document.data
+    section: Any = document.data
+    path: Location = ()
     if key == PRESET and "preset" not in (section.get("model") or {}):
         section.pop("model", None)  # the file's own sizes; beside a preset of its own, they were meant to change it
         forget(document, ("model",))
-    for depth, step in enumerate(path[:-1], start=1):
-        inner = section.get(step)
+    *above, last = key.split(".")
+    for step, following in zip(above, [*above[1:], last]):
+        at = position(section, step, place)
+        path, inner = (*path, at), section[at] if isinstance(section, list) else section.get(at)
         if isinstance(inner, str):
-            inner = {SHORT.get(str(step), "use"): inner}  # the long form of `tokenizer: char`
-        if not isinstance(inner, dict):
+            inner = {SHORT.get(step, "use"): inner}  # the long form of `tokenizer: char`
+        if not (isinstance(inner, dict) or isinstance(inner, list) and following.isdecimal()):
             inner = {}
-            document.keys[path[:depth]] = document.values[path[:depth]] = place
-        section[step] = inner
+            document.keys[path] = document.values[path] = place
+        section[at] = inner
         section = inner
+    path = (*path, position(section, last, place))
     section[path[-1]] = value
     forget(document, path)
     document.keys[path] = place
     document.values[path] = Place(place.source, 0, min(len(key) + 2, len(place.text)), place.text)
+
+
+def position(section: dict[str, Any] | list[Any], step: str, place: Place) -> Any:
+    """A key of a mapping, or the number of an item of a list. Raises PipelineError where the list hasn't got it."""
+    if isinstance(section, dict):
+        return step
+    if int(step) >= len(section):
+        raise PipelineError([Problem(place, f"there is no item {step}: {len(section)} are listed, the first is 0")])
+    return int(step)
 
 
 def forget(document: Document, path: Location) -> None:

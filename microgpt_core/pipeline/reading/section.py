@@ -1,8 +1,10 @@
 """One section of a pipeline, such as `model:`: which class it is for, what it gives it, and whether that works."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from microgpt_core.components import Op, check_slot, fits_slot
@@ -10,10 +12,11 @@ from microgpt_core.errors import ConfigurationError, DoesNotFitError, UnknownNam
 from microgpt_core.models.model import Model
 from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline.reading.schema import shown, validate_all
-from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SHORT, SUPPLIED, Component
+from microgpt_core.pipeline.reading.settings import COMPONENTS, SECTIONS, SETTINGS, SHORT, SUPPLIED, Component, built
 from microgpt_core.pipeline.reading.sizes import too_large
 from microgpt_core.pipeline.reading.yaml_reader import Document, Location
 from microgpt_core.plugins.fields import Field, fields_of
+from microgpt_core.plugins.kinds import held
 from microgpt_core.plugins.registry import Registry
 
 
@@ -28,12 +31,19 @@ class Section:
     preset: str | None = None
     cls: Any = None  # None where the name that the section uses is a problem
     fields: dict[str, Field] = field(default_factory=dict)  # of the class, less those that a run fills in
+    inner: dict[str, list["Section"] | None] = field(default_factory=dict)  # fields that hold components; None: wrong
 
     @property
     def keys(self) -> list[str]:
         """All that may be given."""
         special = ["use", "preset"] if self.name == "model" else [] if self.name in SETTINGS else ["use"]
         return special + list(self.fields)
+
+    def everything(self) -> Iterator["Section"]:
+        """This section, and those inside it."""
+        yield self
+        for section in chain.from_iterable(filter(None, self.inner.values())):
+            yield from section.everything()
 
 
 def read_section(document: Document, registry: Registry, name: str, saved: Mapping[str, Any]) -> Section:
@@ -115,25 +125,65 @@ def find_class(document: Document, registry: Registry, section: Section, kind: s
             raise ConfigurationError(f"{what}; {pack.fix}")
         section.fields = {f.name: f for f in fields_of(cls) if f.name not in SUPPLIED.get(section.name, {})}
         section.cls, section.use = cls, registry.full_name(kind, use)
+        read_inner(document, registry, section)
     except ConfigurationError as error:
         preset = f"{use!r} is a preset; write {{preset: {use}}}" if kind == "models" and use in PRESETS else ""
         document.problem((*section.path, "use"), preset or str(error))
 
 
+def read_inner(document: Document, registry: Registry, section: Section) -> None:
+    """The sections within a section, such as the `datasets` of a mix."""
+    for name in [name for name in section.given if name in section.fields]:
+        components, given, path = held(section.fields[name].type), section.given[name], (*section.path, name)
+        if components is None or (components.optional and given is None):
+            continue
+        read = partial(read_component, document, registry, components.kind.name)
+        if not components.several:
+            section.inner[name] = [read(path, given)]
+        elif isinstance(given, list):
+            section.inner[name] = [read((*path, i), one) for i, one in enumerate(given)]
+        else:
+            document.problem(path, f"expected {components}, found {shown(given)}")
+            section.inner[name] = None
+
+
+def read_component(document: Document, registry: Registry, kind: str, path: Location, given: Any) -> Section:
+    """The section of a component that another one holds: the same as at the top level, deeper in the document."""
+    name = SECTIONS.get(kind, kind)
+    section = Section(name, path, long_form(document, path, given))
+    find_class(document, registry, section, kind, COMPONENTS[name][1] if name in COMPONENTS else None)
+    return section
+
+
 def finish(document: Document, registry: Registry, section: Section) -> Any:
     """The settings, or the Component, that a section is. Problems are noted in the document."""
-    types = {name: f.type for name, f in section.fields.items()}
-    values = validate_all(document, section.path, types, section.given)
+    types = {name: f.type for name, f in section.fields.items() if name not in section.inner}
+    inner = finish_inner(document, registry, section)
+    values = validate_all(document, section.path, types, section.given) | inner
     lacking = [f"{f.name!r}" for f in section.fields.values() if f.required and f.name not in section.given]
     if lacking:
-        document.problem(section.path, f"{section.use!r} needs {', '.join(lacking)}", key=True)
+        is_key = isinstance(section.path[-1], str)  # an item of a list has none
+        document.problem(section.path, f"{section.use!r} needs {', '.join(lacking)}", is_key)
     ops = find_ops(document, registry, section, values)
-    if section.cls is not None and all(f.name in values for f in section.fields.values() if f.required):
-        try_out(document, section, values | ops)
+    whole = len(inner) == len(section.inner) and all(f.name in values for f in section.fields.values() if f.required)
+    if section.cls is not None and whole:
+        try_out(document, section, built(values) | ops)
     if section.name in SETTINGS:
         return None if document.problems else section.cls(**values)
     folder = document.where((*section.path, "path")).folder if section.name == "dataset" else None
     return Component(section.name, section.use, section.cls, values, ops, section.preset, folder)
+
+
+def finish_inner(document: Document, registry: Registry, section: Section) -> dict[str, Any]:
+    """The Components that a section holds, by field; without the fields in which something is wrong."""
+    found: dict[str, Any] = {}
+    for name, sections in section.inner.items():
+        before, known = len(document.problems), sections is not None and all(each.cls for each in sections)
+        made = [finish(document, registry, each) for each in sections or []]
+        if known and len(document.problems) == before:
+            components = held(section.fields[name].type)
+            found[name] = made if components and components.several else made[0]
+    return found
 
 
 def find_ops(document: Document, registry: Registry, section: Section, values: dict[str, Any]) -> dict[str, Op]:

@@ -1,5 +1,6 @@
 """A pipeline that has been read: everything that a run is told, with every default filled in."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from os.path import expanduser
 from pathlib import Path
@@ -10,6 +11,7 @@ from microgpt_core.formats.settings import ExportSettings
 from microgpt_core.inference.settings import GenerateSettings
 from microgpt_core.models.model import Model
 from microgpt_core.plugins.fields import fields_of
+from microgpt_core.plugins.kinds import KINDS
 from microgpt_core.training.settings import TrainSettings
 
 # Section -> the kind of component that it names, and the component that is taken where it names none.
@@ -20,6 +22,8 @@ COMPONENTS = {
     "optimizer": ("optimizers", "adamw"),
     "schedule": ("schedules", "cosine"),
 }
+
+SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}  # a kind's section
 
 # Sections that hold settings of the run itself.
 LISTED = ("analyzers", "callbacks")  # keys with a list of components, each of the kind of that name
@@ -39,14 +43,14 @@ class Component:
     section: str
     name: str  # as the registry's `full_name` has it
     cls: Any
-    fields: dict[str, Any]  # as given, in the types that the class declares
+    fields: dict[str, Any]  # as given, in the types that the class declares; a Component where one holds another
     ops: dict[str, Op] = field(default_factory=dict)  # of a model, what its fields name by slot
     preset: str | None = None  # of a model, where its fields came from one
     folder: Path | None = None  # of a dataset, where relative paths start; None: the current folder
 
     def build(self, **supplied: Any) -> Any:
         """The component itself. `supplied` are the fields that the run fills in."""
-        made = self.cls(**{**self.fields, **self.ops, **supplied})
+        made = self.cls(**{**built(self.fields), **self.ops, **supplied})
         if isinstance(made, Dataset):
             made.base = self.folder
         return made
@@ -59,6 +63,17 @@ class Component:
         if self.section == "dataset" and "path" in values:
             values["path"] = absolute(values["path"], self.folder or Path.cwd())
         return {"use": self.name, **values}
+
+
+def built(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with the components that they hold made."""
+    return {name: make(value) for name, value in fields.items()}
+
+
+def make(value: Any) -> Any:
+    if isinstance(value, list):
+        return [make(item) for item in value]
+    return value.build() if isinstance(value, Component) else value
 
 
 @dataclass(kw_only=True)
@@ -139,4 +154,6 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, Op):
         return value.name
+    if any(kind.base and isinstance(value, kind.base) for kind in KINDS.values()):  # a field's default
+        return {"use": value.name, **{f.name: plain(getattr(value, f.name)) for f in fields_of(type(value))}}
     return str(value) if isinstance(value, Path) else value

@@ -19,7 +19,7 @@ from microgpt_core.saving.checkpoint import STEP
 
 # What makes a run another one, should it change: sections, and single keys of others.
 FIXED = (
-    "name", "seed", "precision", "init_from", "freeze", "dataset", "tokenizer", "model", "optimizer.use",
+    "name", "seed", "precision", "init_from", "freeze", "dataset", "tokenizer", "model",
     "train.batch_size", "train.batching", "train.shuffle", "train.accumulation", "train.restore_best",
 )  # fmt: skip
 OF_A_STEP = ("train", "optimizer", "schedule", "analyzers", "callbacks")  # sections that nothing else uses
@@ -31,7 +31,8 @@ def settings_of(folder: Path, registry: Registry, overrides: Overrides) -> tuple
     before, after = (read_pipeline(folder / RESOLVED, registry, changes) for changes in ((), overrides))
     changes = differing(to_dict(before), to_dict(after))
     for key, (was, now) in changes.items():
-        if key in FIXED or key.partition(".")[0] in FIXED:
+        section = key.partition(".")[0]
+        if key in FIXED or section in FIXED or (section == "optimizer" and key.endswith(".use")):
             raise ConfigurationError(
                 f"--set {key}: {folder} was begun with {was!r}, and can't go on with {now!r}; begin a new run, perhaps "
                 f"with this one's model: init_from: {folder}"
