@@ -13,12 +13,12 @@ from microgpt_core.cli.table import print_table
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.plan import Plan, PlanCall
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import api
 from microgpt_core.pipeline.preview.forecast import Forecast
 from microgpt_core.pipeline.preview.picture import graph_of
 from microgpt_core.pipeline.preview.picture_dot import to_dot
 from microgpt_core.pipeline.preview.picture_svg import to_svg
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.runs.machine import available_memory
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.storage.atomic import atomic_write

@@ -8,11 +8,11 @@ from pathlib import Path
 from time import time
 
 from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError, StorageError
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import RESOLVED, find_run, new_folder
 from microgpt_core.pipeline.preview.forecast import Forecast, forecast
 from microgpt_core.pipeline.reading.overrides import Overrides
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.settings import to_dict
 from microgpt_core.pipeline.reading.source import packaged

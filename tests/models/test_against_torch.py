@@ -12,7 +12,7 @@ from microgpt_core import ops
 from microgpt_core.components import philox, write
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batch import Batch, packed, padded, windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.optimizers import SGD, AdamW

@@ -10,7 +10,7 @@ from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import ConfigurationError, ShapeError
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 
 V, B, C, L, H = 7, 6, 8, 2, 4  # vocabulary, block, width, layers, heads
 

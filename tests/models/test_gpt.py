@@ -10,7 +10,7 @@ from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import ConfigurationError, ShapeError, UnknownNameError
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batch import padded
 from microgpt_core.training.loss import BatchLoss
 

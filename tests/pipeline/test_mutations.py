@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading import keys, read, yaml_reader
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SUPPLIED, to_dict

@@ -7,8 +7,8 @@ import pytest
 
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 from microgpt_core.inference.settings import GenerateSettings
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.settings import Pipeline, to_dict

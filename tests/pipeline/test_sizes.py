@@ -10,9 +10,9 @@ from microgpt_core.cli.main import main
 from microgpt_core.errors import DoesNotFitError
 from microgpt_core.models import gpt
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading import sizes
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry

@@ -16,7 +16,7 @@ import pytest
 from microgpt_core.components import flat
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batches import Batches, encode_documents
 from microgpt_core.text.char import Char
 from microgpt_core.training.budget import Budget

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
 from microgpt_core.text.char import Char
 from microgpt_core.text.names import Names

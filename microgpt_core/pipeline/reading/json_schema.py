@@ -7,7 +7,7 @@ import logging
 import re
 from typing import Any
 
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.schema import json_schema
 from microgpt_core.pipeline.reading.section import fitting
 from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SECTIONS, SETTINGS, SUPPLIED, Pipeline, plain

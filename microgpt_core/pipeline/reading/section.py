@@ -10,7 +10,7 @@ from typing import Any
 from microgpt_core.components import Op, check_slot, fits_slot
 from microgpt_core.errors import ConfigurationError, DoesNotFitError, UnknownNameError
 from microgpt_core.models.model import Model
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.schema import shown, validate_all
 from microgpt_core.pipeline.reading.settings import COMPONENTS, SECTIONS, SETTINGS, SHORT, SUPPLIED, Component, built
 from microgpt_core.pipeline.reading.sizes import too_large

@@ -11,7 +11,7 @@ from typing import Any
 from microgpt_core.components import flat
 from microgpt_core.models.gpt import GPT
 from microgpt_core.models.parts.part import Parameter
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches, encode_documents
 from microgpt_core.text.char import Char

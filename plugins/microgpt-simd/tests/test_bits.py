@@ -14,7 +14,7 @@ from microgpt_core.components import flat
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.loop import Loop
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches
 from microgpt_core.training.loss import BatchLoss

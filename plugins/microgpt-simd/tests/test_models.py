@@ -11,7 +11,7 @@ import pytest
 from microgpt_core.components import flat, write
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.models.gpt import GPT
-from microgpt_core.models.presets import PRESETS
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batch import Batch
 from microgpt_core.text.batches import Batches
 from microgpt_core.training.loss import BatchLoss

@@ -15,10 +15,10 @@ from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.plan import Plan
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.models.presets import PRESETS
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import RESOLVED, RUNS, find_run
 from microgpt_core.pipeline.preview.timing import seconds_per_flop
+from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.runs.backends import find_kernels, update_op
 from microgpt_core.pipeline.runs.run import Run
