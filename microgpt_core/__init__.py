@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Peer as Peer,
         Schedule as Schedule,
         Tokenizer as Tokenizer,
+        Transform as Transform,
         Unary as Unary,
         accumulate as accumulate,
         exp as exp,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 PUBLIC = {
     **dict.fromkeys(
         ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Pass", "Peer",
-         "Schedule", "Tokenizer", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
+         "Schedule", "Tokenizer", "Transform", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
     ),
     "capture": "engine.capture",
     "plan_of": "engine.capture",

@@ -1,0 +1,132 @@
+"""What a run learns from: a dataset's documents as its transforms leave them, or the numbers that it has already.
+
+Documents are held in memory, but for a dataset that says that they are too many; those are read again each time.
+"""
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+
+from microgpt_core.components import Dataset, Transform
+from microgpt_core.errors import ConfigurationError, DataError
+
+SPLITS = ("train", "validation")
+PIECE = 1 << 16  # tokens
+
+
+class Texts(Collection[str]):
+    """Documents that are read when they are asked for, each time anew. To count them it reads them once."""
+
+    def __init__(self, read: Callable[[], Iterator[str]]) -> None:
+        self.read = read
+
+    def __iter__(self) -> Iterator[str]:
+        return self.read()
+
+    def __contains__(self, text: object) -> bool:
+        return any(text == other for other in self)
+
+    @cached_property
+    def count(self) -> int:
+        return sum(1 for _ in self)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class Corpus:
+    """Both splits of a dataset."""
+
+    def __init__(self, dataset: Dataset, transforms: Sequence[Transform], name: str) -> None:
+        self.dataset, self.transforms, self.name = dataset, transforms, name
+        self.counts: dict[str, list[int]] = {}  # split -> documents given, and left by each transform
+        if transforms and self.tokens:
+            how = "they are applied to text, by what makes the numbers: microgpt data prepare"
+            raise ConfigurationError(f"transforms: dataset {name!r} holds numbers, not text; {how}")
+
+    @cached_property
+    def tokens(self) -> dict[str, Sequence[int]] | None:
+        """The ids of each split, where the dataset is made of numbers. Raises DataError where there are none."""
+        train, validation = (self.dataset.tokens(split) for split in SPLITS)
+        if train is None:
+            return None
+        if not len(train):
+            raise DataError(f"dataset {self.name!r} has no tokens to train on")
+        return {"train": train, "validation": validation or ()}
+
+    @cached_property
+    def documents(self) -> dict[str, Collection[str]]:
+        """The texts of each split, from the transforms. Raises DataError where there is none to train on."""
+        train = Texts(lambda: self.texts("train"))
+        documents: dict[str, Collection[str]] = {
+            "train": train if self.dataset.buffer else list(train),
+            "validation": list(self.texts("validation")),
+        }
+        if not documents["train"]:
+            given = self.counts["train"][0]
+            left = f"; its {given:,} were left out by the transforms" if given else ""
+            raise DataError(f"dataset {self.name!r} has no documents to train on{left}")
+        return documents
+
+    @property
+    def everything(self) -> Iterable[str]:
+        """The documents of both splits, for a tokenizer to learn from: it must say whatever is in either."""
+        return Texts(lambda: (text for documents in self.documents.values() for text in documents))
+
+    def texts(self, split: str) -> Iterator[str]:
+        """The documents of a split, one after the other. When the last was read, `counts` is known."""
+        counts = [0] * (len(self.transforms) + 1)
+        texts = counted(self.dataset.documents(split), counts, 0)
+        for i, transform in enumerate(self.transforms, start=1):
+            texts = counted(transform.apply(texts, split), counts, i)
+        yield from texts
+        self.counts[split] = counts
+
+    @cached_property
+    def amounts(self) -> dict[str, int]:
+        """How much there is of each split: documents, or tokens."""
+        return {split: len(found) for split, found in (self.tokens or self.documents).items()}
+
+    def amount(self, split: str) -> str:
+        """That as a person reads it."""
+        n, unit = self.amounts[split], "token" if self.tokens else "document"
+        return f"{n:,} {unit}{'s' * (n != 1)}"
+
+    def tally(self) -> list[str]:
+        """What the transforms have left, split by split: `train: 5,163 documents, 5,100 after deduplicate`."""
+        names = [transform.name for transform in self.transforms]
+        return [
+            ", ".join([f"{split}: {given:,} documents", *(f"{n:,} after {name}" for n, name in zip(left, names))])
+            for split, (given, *left) in self.counts.items()
+            if names and given
+        ]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the texts of both splits, in their order; of numbers, what the dataset says of them."""
+        if self.tokens:
+            return self.dataset.digest() or token_digest(self.tokens)
+        total = sha256()
+        for documents in self.documents.values():
+            total.update(f"{len(documents)} documents\n".encode())
+            for text in documents:
+                data = text.encode("utf-8", "surrogatepass")
+                total.update(f"{len(data)} bytes\n".encode() + data)
+        return total.hexdigest()
+
+
+def counted(texts: Iterable[str], counts: list[int], i: int) -> Iterator[str]:
+    for text in texts:
+        counts[i] += 1
+        yield text
+
+
+def token_digest(tokens: dict[str, Sequence[int]]) -> str:
+    """Of numbers whose dataset keeps no digest of its own."""
+    total = sha256()
+    for ids in tokens.values():
+        total.update(f"{len(ids)} tokens\n".encode())
+        for start in range(0, len(ids), PIECE):
+            total.update(array("q", ids[start : start + PIECE]).tobytes())
+    return total.hexdigest()
