@@ -4,7 +4,7 @@ Documents are held in memory, but for a dataset that says that they are too many
 """
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
 
@@ -15,7 +15,7 @@ SPLITS = ("train", "validation")
 PIECE = 1 << 16  # tokens
 
 
-class Texts(Collection[str]):
+class Texts:
     """Documents that are read when they are asked for, each time anew. To count them it reads them once."""
 
     def __init__(self, read: Callable[[], Iterator[str]]) -> None:
@@ -23,9 +23,6 @@ class Texts(Collection[str]):
 
     def __iter__(self) -> Iterator[str]:
         return self.read()
-
-    def __contains__(self, text: object) -> bool:
-        return any(text == other for other in self)
 
     @cached_property
     def count(self) -> int:
@@ -56,10 +53,10 @@ class Corpus:
         return {"train": train, "validation": validation or ()}
 
     @cached_property
-    def documents(self) -> dict[str, Collection[str]]:
+    def documents(self) -> dict[str, list[str] | Texts]:
         """The texts of each split, from the transforms. Raises DataError where there is none to train on."""
         train = Texts(lambda: self.texts("train"))
-        documents: dict[str, Collection[str]] = {
+        documents: dict[str, list[str] | Texts] = {
             "train": train if self.dataset.buffer else list(train),
             "validation": list(self.texts("validation")),
         }
@@ -95,12 +92,11 @@ class Corpus:
 
     def tally(self) -> list[str]:
         """What the transforms have left, split by split: `train: 5,163 documents, 5,100 after deduplicate`."""
-        names = [transform.name for transform in self.transforms]
-        return [
-            ", ".join([f"{split}: {given:,} documents", *(f"{n:,} after {name}" for n, name in zip(left, names))])
-            for split, (given, *left) in self.counts.items()
-            if names and given
-        ]
+        found = []
+        for split, (given, *left) in self.counts.items() if self.transforms else ():
+            after = (f", {n:,} after {transform.name}" for n, transform in zip(left, self.transforms))
+            found.append(f"{split}: {given:,} documents{''.join(after)}")
+        return found
 
     @cached_property
     def digest(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.model import Model
 from microgpt_core.pipeline.reading.settings import Pipeline
 from microgpt_core.pipeline.runs.backends import find_kernels
-from microgpt_core.pipeline.runs.corpus import Corpus
+from microgpt_core.pipeline.runs.corpus import Corpus, Texts
 from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.checkpoint import TRAINER, newest_checkpoint
@@ -97,7 +97,7 @@ class Run:
         return self.corpus.dataset
 
     @property
-    def documents(self) -> dict[str, Collection[str]]:
+    def documents(self) -> dict[str, list[str] | Texts]:
         """The texts of each split, "train" and "validation", from the transforms."""
         return self.corpus.documents
 
@@ -112,12 +112,10 @@ class Run:
 
         Numbers come with the one that made them, init_from with that of its model.
         """
-        given = self.saved or self.dataset.tokenizer()
-        if given is None and self.pipeline.tokenizer is None:
-            given = Path(str(self.pipeline.init_from))
-        if given is not None or self.pipeline.tokenizer is None:
-            return read_tokenizer(Path(str(given)), self.registry.get)
-        return self.pipeline.tokenizer.build().train(self.corpus.everything)  # type: ignore[no-any-return]
+        given, named = self.saved or self.dataset.tokenizer(), self.pipeline.tokenizer
+        if given or named is None:
+            return read_tokenizer(given or Path(str(self.pipeline.init_from)), self.registry.get)
+        return named.build().train(self.corpus.everything)  # type: ignore[no-any-return]
 
     @cached_property
     def batching(self) -> str:
