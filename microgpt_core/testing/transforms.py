@@ -47,8 +47,8 @@ def gives_as_it_reads(transform: Transform) -> Iterator[str]:
     """It gives a document before it has read them all: they may be more than memory holds."""
     for split in SPLITS:
         remaining = texts()
-        given = len(list(islice(transform.apply(remaining, split), 10)))
-        if given == 10 and next(remaining, None) is None:
+        applied = transform.apply(remaining, split)  # kept until the end: with it, what it reads would be closed
+        if len(list(islice(applied, 10))) == 10 and next(remaining, None) is None:
             yield f"apply(texts, {split!r}) reads all {MANY} texts before it gives one; yield each when it is ready"
 
 
