@@ -73,8 +73,8 @@ def windows(stream: Ids, starts: Sequence[int], width: int) -> Batch:
     """A window of the stream a row, wherever documents begin and end."""
     tokens, targets, positions = array("i"), array("i"), array("i")
     for start in starts:
-        tokens.extend(stream[start : start + width])
-        targets.extend(stream[start + 1 : start + width + 1])
+        tokens.extend(array("i", stream[start : start + width]))  # of a file: two bytes each, perhaps
+        targets.extend(array("i", stream[start + 1 : start + width + 1]))
         positions.extend(range(width))
     return Batch(tokens, targets, positions, (len(starts), width), len(starts) * width)
 

@@ -179,7 +179,7 @@ def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -
         ("{use: csv, path: t.csv}", {"t.csv": "id;text\n1;a"}, "there are: id;text. Set `field`, or `delimiter`"),
         ("{use: csv, path: t.csv}", {"t.csv": "id,text\n1,a\n2,b,c"}, "line 3: 3 cells where the heading has 2"),
         ("{use: csv, path: t.csv}", {"t.csv": 'id,text\n1,"a'}, "t.csv, line 2: unexpected end of data"),
-        ("{use: csv, path: t.csv, delimiter: ';;'}", {"t.csv": "text"}, "delimiter: found ';;', allowed: one character"),
+        ("{use: csv, path: t.csv, delimiter: ';;'}", {"t.csv": "text"}, "delimiter: found ';;', allowed: one"),
         ("{use: csv, path: t.csv}", {"t.csv": "text\n"}, "csv: there is no text to read"),
         ("{use: shards, path: absent}", {}, "absent: there is no shards.json, so these"),
         ("{use: shards, path: sh}", {"sh/train-00000.bin": "ab"}, "were begun and not finished"),
