@@ -1,6 +1,6 @@
 """What there is to learn from, in numbers: documents, tokens, what comes twice, and what is in both splits.
 
-Memory holds eight bytes for each document and, of the held-out text, for each run of words; never the texts.
+Memory holds a number for each document and, of the held-out text, for each run of words; the texts only in passing.
 """
 
 import re
