@@ -11,8 +11,10 @@ import pytest
 import microgpt_core as mg
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.pipeline.check import about, check
+from microgpt_core.pipeline.runs.corpus import Corpus
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.text.char import Char
+from microgpt_core.text.names import Names
 
 PACK = '''
 """Transforms, a stream, and numbers."""
@@ -211,3 +213,24 @@ def test_numbers_held_out_are_evaluated(pack: Path, numbers: Path) -> None:
     )
     made = mg.run(numbers / "mine.yaml", plugins=[pack], output=numbers / "run")
     assert held_out(str(numbers / "run"), [pack])[1] == pytest.approx(made.evaluation["loss"])
+
+
+class Once(Names):
+    """Names that count how often they are read."""
+
+    read = 0
+
+    def documents(self, split):  # type: ignore[no-untyped-def]
+        Once.read += split == "train"
+        return super().documents(split)
+
+
+@pytest.mark.parametrize(("streamed", "passes"), [((), 1), (("train",), 4)])
+def test_how_often_a_text_is_read(streamed: tuple[str, ...], passes: int) -> None:
+    """Text that is held is read once; of a stream: counted, digested, learned by a tokenizer, and then trained on."""
+    corpus, Once.read = Corpus(Once(), [], "once"), 0
+    corpus.streamed = streamed
+    assert (corpus.amounts["train"], len(corpus.digest)) == (4647, 64)
+    assert sum(1 for _ in corpus.everything) == 5163
+    assert next(iter(corpus.documents["train"]))
+    assert Once.read == passes

@@ -5,7 +5,7 @@ Documents are held in memory, but for a dataset that says that they are too many
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 
 from microgpt_core.components import Dataset, Transform
@@ -37,6 +37,7 @@ class Corpus:
 
     def __init__(self, dataset: Dataset, transforms: Sequence[Transform], name: str) -> None:
         self.dataset, self.transforms, self.name = dataset, transforms, name
+        self.streamed: tuple[str, ...] = ("train",) if dataset.buffer else ()  # read again each time, never held
         self.counts: dict[str, list[int]] = {}  # split -> documents given, and left by each transform
         if transforms and self.tokens:
             how = "they are applied to text, by what makes the numbers: microgpt data prepare"
@@ -55,11 +56,10 @@ class Corpus:
     @cached_property
     def documents(self) -> dict[str, list[str] | Texts]:
         """The texts of each split, from the transforms. Raises DataError where there is none to train on."""
-        train = Texts(lambda: self.texts("train"))
-        documents: dict[str, list[str] | Texts] = {
-            "train": train if self.dataset.buffer else list(train),
-            "validation": list(self.texts("validation")),
-        }
+        documents: dict[str, list[str] | Texts] = {}
+        for split in SPLITS:  # a list isn't made of Texts: it would ask for their number first
+            streamed = split in self.streamed
+            documents[split] = Texts(partial(self.texts, split)) if streamed else list(self.texts(split))
         if not documents["train"]:
             given = self.counts["train"][0]
             left = f"; its {given:,} were left out by the transforms" if given else ""

@@ -56,7 +56,7 @@ class Statistics:
 
 def measure(run: Run, words: int = WORDS) -> Statistics:
     """Read everything once, and what is held out twice."""
-    found = Statistics()
+    found, run.corpus.streamed = Statistics(), ("train",)
     for split in SPLITS:
         if run.corpus.tokens:
             found.splits[split] = of_numbers(run, split)

@@ -50,6 +50,7 @@ def prepare(
         raise ConfigurationError(
             f"dataset {run.pipeline.dataset.name!r} is numbers already; there is nothing to prepare"
         )
+    run.corpus.streamed = SPLITS
     state = json.dumps(run.tokenizer.to_dict(), sort_keys=True)
     key = sha256(f"{FORMAT} {run.data_digest} {shard_tokens} {state}".encode("utf-8", "surrogatepass")).hexdigest()
     folder = output or cache_folder() / "shards" / key[:16]
