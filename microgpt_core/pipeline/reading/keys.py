@@ -36,9 +36,8 @@ def check_keys(document: Document, registry: Registry, sections: list[Section]) 
     for key in [key for key in document.data if key not in [*TOP, MERGE] or key == "extends"]:
         said = misplaced(key, "", owners) or unknown(key, TOP, "microgpt show pipeline names")
         document.problem((key,), said, key=True)
-    every = chain.from_iterable(section.everything() for section in sections)
-    for section in [section for section in every if section.cls is not None]:
-        for key in [key for key in section.given if key not in [*section.keys, MERGE]]:
+    for section in chain.from_iterable(section.everything() for section in sections):
+        for key in [key for key in section.given if section.cls and key not in [*section.keys, MERGE]]:
             said = misplaced(key, section.name, owners) or of_another(registry, section, key)
             document.problem((*section.path, key), said or unknown_in(section, key), key=True)
 

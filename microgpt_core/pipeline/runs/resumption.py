@@ -31,8 +31,7 @@ def settings_of(folder: Path, registry: Registry, overrides: Overrides) -> tuple
     before, after = (read_pipeline(folder / RESOLVED, registry, changes) for changes in ((), overrides))
     changes = differing(to_dict(before), to_dict(after))
     for key, (was, now) in changes.items():
-        section = key.partition(".")[0]
-        if key in FIXED or section in FIXED or (section == "optimizer" and key.endswith(".use")):
+        if {key, key.partition(".")[0]} & {*FIXED} or (key.startswith("optimizer.") and key.endswith(".use")):
             raise ConfigurationError(
                 f"--set {key}: {folder} was begun with {was!r}, and can't go on with {now!r}; begin a new run, perhaps "
                 f"with this one's model: init_from: {folder}"

@@ -8,7 +8,7 @@ import json
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -101,6 +101,11 @@ class Shards(Dataset):
     def index(self) -> dict[str, Any]:
         """What `shards.json` says. Raises DataError for a folder that isn't whole, or isn't one of shards."""
         return read_index(self.folder)
+
+    def documents(self, split: Split) -> Iterator[str]:
+        """There are none any more, which a mix or a stream has to be told."""
+        what = "it is numbers already, which can't be mixed, streamed or transformed"
+        raise DataError(f"{self.path}: {what}; mix the texts instead, and prepare the mix: microgpt data prepare")
 
     def tokens(self, split: Split) -> MappedIds:
         if split not in SPLITS:

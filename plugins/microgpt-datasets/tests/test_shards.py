@@ -169,6 +169,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(run: Run, put: Any, tm
         prepare(run, tmp_path / "sh")
 
 
+def test_shards_cant_be_mixed(run: Run, tmp_path: Path) -> None:
+    prepare(run, tmp_path / "sh")
+    with pytest.raises(DataError, match="it is numbers already, which can't be mixed, streamed or transformed"):
+        check(
+            "names", {"dataset": {"use": "mix", "datasets": ["names", {"use": "shards", "path": str(tmp_path / "sh")}]}}
+        )
+
+
 # ---- the commands
 
 
