@@ -1,9 +1,11 @@
 """Shards: the same ids as the text gives, whole or not at all, found again, gone on with, and read in little memory."""
 
 import json
+import os
 import subprocess
 import sys
 from array import array
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from click.testing import CliRunner
 
 import microgpt_core as mg
 from microgpt_core.cli.main import main
-from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.errors import ConfigurationError, DataError, DoesNotFitError
 from microgpt_core.pipeline.check import check
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.testing import check_dataset
+from microgpt_core.text.char import Char
 from microgpt_datasets.preparing import encoding
 from microgpt_datasets.preparing.prepare import prepare
 from microgpt_datasets.preparing.writing import Writer
@@ -55,6 +58,32 @@ def test_the_ids_are_those_of_the_text_in_its_order(processes: int, run: Run, tm
     assert sorted(file.name for file in made.folder.glob("*.json")) == ["shards.json", "tokenizer.json"]
     report = check_dataset(shards)
     assert report, str(report)
+
+
+@dataclass(eq=False)
+class Ending(Char):
+    """A tokenizer whose process is ended from outside."""
+
+    name = "ending"
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> "Ending":
+        os._exit(9)
+
+
+def test_a_tokenizer_that_others_cant_import_encodes_here() -> None:
+    tokenizer = type("Local", (Char,), {"__module__": "a_file_that_was_named"})().train(["abc"])
+    (piece,) = encoding.encoded(tokenizer, "H", ["ab"], 0, 4)
+    assert array("H", piece.ids).tolist() == [1, 2, 0]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    tokenizer = Ending().train(["abc"])
+    monkeypatch.setattr(type(tokenizer), "__module__", "test_shards")
+    with pytest.raises(DoesNotFitError, match="ended from outside; perhaps memory was short"):
+        list(encoding.encoded(tokenizer, "H", ["ab"], 0, 2))
 
 
 def test_a_slice_reaches_over_several_files(tmp_path: Path) -> None:
@@ -260,8 +289,6 @@ def test_two_gigabytes_train_in_300_mb(tmp_path: Path) -> None:
 
 def sparse(folder: Path, n: int) -> None:
     """Shards of `n` tokens, two bytes each, nearly all of them the disk doesn't hold."""
-    from microgpt_core.text.char import Char
-
     folder.mkdir()
     splits = {}
     for split, count in (("train", n), ("validation", 100_000)):

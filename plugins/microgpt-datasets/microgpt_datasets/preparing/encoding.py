@@ -4,14 +4,16 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from importlib import import_module
+from importlib.machinery import PathFinder
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 from microgpt_core.components import Tokenizer
-from microgpt_core.errors import DataError
+from microgpt_core.errors import DataError, DoesNotFitError
 
 CHARACTERS = 1 << 19  # of the documents that a process gets at once: half a second for a slow tokenizer
 AHEAD = 3  # pieces for each process that wait to be encoded, or to be written
@@ -84,9 +86,12 @@ def pieces(texts: Iterable[str], first: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def encoded(tokenizer: Tokenizer, typecode: str, texts: Iterable[str], first: int, processes: int) -> Iterator[Piece]:
-    """Every piece as ids, in order. With one process, here; others are begun afresh: no lock is inherited."""
+    """Every piece as ids, in order. With one process, here; others are begun afresh: no lock is inherited.
+
+    A tokenizer of a pack in one file, which others can't import, encodes here as well.
+    """
     groups = pieces(texts, first)
-    if processes == 1:
+    if processes == 1 or PathFinder.find_spec(type(tokenizer).__module__.partition(".")[0]) is None:
         for number, group in groups:
             yield encode(tokenizer, typecode, number, group)
         return
@@ -101,4 +106,9 @@ def encoded(tokenizer: Tokenizer, typecode: str, texts: Iterable[str], first: in
                 waiting.append(pool.submit(encode_there, number, group))
             if not waiting:
                 return
-            yield waiting.popleft().result()
+            try:
+                piece = waiting.popleft().result()
+            except BrokenProcessPool:
+                how = "perhaps memory was short; what was written stays, so try again with fewer: --processes 1"
+                raise DoesNotFitError(f"a process that encodes was ended from outside; {how}") from None
+            yield piece
