@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Rule as Rule,
         Schedule as Schedule,
         Tokenizer as Tokenizer,
+        Transform as Transform,
         Unary as Unary,
         accumulate as accumulate,
         exp as exp,
@@ -58,8 +59,8 @@ if TYPE_CHECKING:
 # Where each public name comes from.
 PUBLIC = {
     **dict.fromkeys(
-        ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Pass", "Peer",
-         "Rule", "Schedule", "Tokenizer", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
+        ("Analyzer", "Backend", "Callback", "Dataset", "Format", "Kernel", "Op", "Optimizer", "Pass", "Peer", "Rule",
+         "Schedule", "Tokenizer", "Transform", "Unary", "accumulate", "exp", "flat", "rows", "write"), "components",
     ),
     "capture": "engine.capture",
     "plan_of": "engine.capture",

@@ -77,6 +77,16 @@ def microgpt_datasets() -> Components | None:
 
 
 @hookspec
+def microgpt_transforms() -> Components | None:
+    """What is done to documents before the tokenizer sees them: subclasses of `Transform`, for `transforms: [lower]`.
+
+    They are applied in the order of the list, to each split on its own; a run says how many documents each has left.
+
+    Example: `return {"shout": "microgpt_shout.shout:Shout"}`.
+    """
+
+
+@hookspec
 def microgpt_optimizers() -> Components | None:
     """How parameters move: subclasses of `Optimizer`, for `optimizer: {use: lion, lr: 1e-4}`.
 

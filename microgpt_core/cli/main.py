@@ -13,10 +13,9 @@ from typing import Any
 import click
 
 from microgpt_core import __version__
-from microgpt_core.errors import DoesNotFitError, Interrupted, MicrogptError, StorageError, nearest
-from microgpt_core.plugins.discovery import COMMAND_GROUP, Point, entry_points
-from microgpt_core.plugins.pack import CORE_DISTRIBUTION, Pack, PluginError, cause
-from microgpt_core.plugins.selection import command_refusal
+from microgpt_core.cli.packs import load_command, origins, pack_commands, require_known
+from microgpt_core.errors import DoesNotFitError, Interrupted, MicrogptError, StorageError
+from microgpt_core.plugins.pack import CORE_DISTRIBUTION
 
 # Name -> what it does. Each is the `command` of a module of its name in this package.
 COMMANDS = {
@@ -58,22 +57,16 @@ class Commands(click.Group):
         return load_command(points) if points else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args[0] not in COMMANDS and args[0] not in (known := self.list_commands(ctx)):
-            from microgpt_core.plugins.hints import hint
-
-            said = f"there is no command {args[0]!r}{nearest(args[0], known)}"
-            ctx.fail(". ".join(filter(None, [said, hint("commands", args[0], ())])))
+        if args[0] not in COMMANDS:
+            require_known(ctx, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-        others = {name: points for name, points in pack_commands().items() if name not in COMMANDS}
-        if others:
+        if others := origins(pack_commands(), COMMANDS):
             with formatter.section("Commands of packs"):
-                formatter.write_dl(
-                    [(name, f"from {points[0].distribution}") for name, points in sorted(others.items())]
-                )
+                formatter.write_dl(others)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -97,35 +90,6 @@ class Commands(click.Group):
             stopped = error if isinstance(error, Interrupted) else Interrupted(SIGINT)
             click.echo(f"\n{stopped}", err=True)
             ctx.exit(stopped.exit_code)
-
-
-def pack_commands() -> dict[str, list[Point]]:
-    """The entry points of packs' commands, by name."""
-    found: dict[str, list[Point]] = {}
-    for point in entry_points(COMMAND_GROUP):
-        found.setdefault(point.name, []).append(point)
-    return found
-
-
-def load_command(points: list[Point]) -> click.Command:
-    """The command behind an entry point. Raises PluginError where two have the name, or it can't be imported."""
-    point = points[0]
-    what, fix = f"the command {point.name!r} of {point.distribution} {point.version}", Pack("", point.distribution).fix
-    if len(points) > 1:
-        origins = ", ".join(f"{p.distribution} {p.version}" for p in points)
-        remove = f"microgpt plugins uninstall {points[-1].distribution}"
-        raise PluginError(f"the command {point.name!r} comes from several packs: {origins}; remove one, say: {remove}")
-    if refusal := command_refusal(point):
-        raise PluginError(f"{what}: {refusal}")
-    try:
-        command = point.entry.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever a stranger's module raises
-        raise PluginError(f"{what}: {cause(error)}; {fix}") from error
-    if not isinstance(command, click.Command):
-        raise PluginError(f"{what}: {point.value} is no click command; {fix}")
-    return command
 
 
 def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:

@@ -13,7 +13,7 @@ from microgpt_core.components import SLOTS, Op, fits_slot
 from microgpt_core.errors import UnknownNameError
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.preview.rates import factors
-from microgpt_core.pipeline.reading.settings import SECTIONS, SUPPLIED, plain
+from microgpt_core.pipeline.reading.settings import LISTED, SECTIONS, SUPPLIED, plain
 from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
@@ -76,8 +76,8 @@ def as_text(registry: Registry, about: Description) -> str:
     kind = kind_named(about.kind)
     origin = f"{about.distribution} {about.version}".strip()
     head = f"# {about.name}: {about.doc}\n# {'an' if kind.one[0] in 'aeiou' else 'a'} {kind.one} of {origin}\n"
-    if about.kind in SECTIONS:
-        return head + section(SECTIONS[about.kind], registry.full_name(about.kind, about.name), about.fields)
+    if about.kind in (*SECTIONS, *LISTED):
+        return head + section(registry.full_name(about.kind, about.name), about)
     if about.kind == "ops":
         return head + op_text(registry.get("ops", about.name))
     keys = {
@@ -91,14 +91,16 @@ def as_text(registry: Registry, about: Description) -> str:
     return head + keys.get(about.kind, "").format(about.name)
 
 
-def section(name: str, use: str, fields: list[Field]) -> str:
-    """`optimizer:` and below it a line for each field."""
-    shown = [f for f in fields if f.name not in SUPPLIED.get(name, {})]
+def section(use: str, about: Description) -> str:
+    """`optimizer:` and below it a line for each field; `callbacks:` with one of them."""
+    name, listed = SECTIONS.get(about.kind, about.kind), about.kind in LISTED
+    shown = [f for f in about.fields if f.name not in SUPPLIED.get(name, {})]
     texts = [(f"{f.name}:" if f.required else write_yaml({f.name: plain(f.default)}).strip()) for f in shown]
     lines = [(*text.partition("\n"), meaning(f)) for text, f in zip(texts, shown)]  # of a component's, more follow
     width = max((len(line) for line, *_ in lines), default=0)
     written = (f"{line:{width}}  # {said}{end}{below}\n" for line, end, below, said in lines)
-    return f"{name}:\n" + indent("".join([f"use: {use}\n", *written]), "  ")
+    body = indent("".join([f"use: {use}\n", *written]), "    " if listed else "  ")
+    return f"{name}:\n{f'  - {body[4:]}' if listed else body}"
 
 
 def meaning(field: Field) -> str:

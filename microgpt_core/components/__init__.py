@@ -12,13 +12,13 @@ from microgpt_core.components.peer import Peer
 from microgpt_core.components.philox import philox
 from microgpt_core.components.signature import Signature
 from microgpt_core.components.slot import SLOTS, check_slot, fits_slot
-from microgpt_core.components.text import IGNORED, Dataset, Tokenizer
+from microgpt_core.components.text import IGNORED, Dataset, Tokenizer, Transform
 from microgpt_core.components.training import Optimizer, Rule, Schedule
 from microgpt_core.components.unary import Unary
 
 __all__ = [
     "Analyzer", "Backend", "Buffer", "Callback", "Cost", "Dataset", "Format", "IGNORED", "Kernel", "LoopPart", "Op",
-    "Optimizer", "Pass", "Peer", "Rule", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Unary",
-    "accumulate", "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer",
+    "Optimizer", "Pass", "Peer", "Rule", "SLOTS", "Schedule", "Shape", "Shapes", "Signature", "Tokenizer", "Transform",
+    "Unary", "accumulate", "check_slot", "columns", "divide", "dot", "exp", "fits_slot", "flat", "log", "new_buffer",
     "philox", "products", "rows", "show_shape", "sqrt", "stretches", "write",
 ]  # fmt: skip

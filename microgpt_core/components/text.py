@@ -53,6 +53,9 @@ class Dataset:
     name: ClassVar[str]
     # False where a document is a piece of one long text, so that windows may run across its end.
     separate: ClassVar[bool] = True
+    # Documents to shuffle among, where there are more than memory holds: they are read in order, once an epoch.
+    # 0: all of them are held.
+    buffer: ClassVar[int] = 0
     # The folder that relative paths start from; None is the current one. A pipeline sets it to its file's
     # folder after making the dataset, so it is an attribute but no YAML key.
     base: Path | None = field(default=None, init=False, repr=False, compare=False)
@@ -61,5 +64,36 @@ class Dataset:
         """The documents of `"train"` or `"validation"`, in the same order at each call.
 
         Raises DataError where there is nothing to read.
+        """
+        raise NotImplementedError
+
+    def tokens(self, split: Split) -> Sequence[int] | None:
+        """The ids of a split, for a source that is numbers already: a sequence to be sliced, such as of a mapped file.
+
+        They are one long text, with whatever stands between its documents. A subclass that has them says by
+        `tokenizer` what they mean, and its `documents` isn't asked. None: it is made of documents.
+        """
+        return None
+
+    def tokenizer(self) -> Path | None:
+        """The folder with the `tokenizer.json` of the tokenizer that `tokens` come from."""
+        return None
+
+    def digest(self) -> str | None:
+        """What tells these tokens from others. None: they are read from end to end to find out."""
+        return None
+
+
+@dataclass
+class Transform:
+    """What is done to documents before a tokenizer sees them. Subclass it as a dataclass; its fields are YAML keys."""
+
+    name: ClassVar[str]
+
+    def apply(self, texts: Iterable[str], split: Split) -> Iterator[str]:
+        """The documents of a split, changed, or without some of them: the same ones at each call.
+
+        Give each as soon as it can be given: they may be more than memory holds. What is remembered of those before
+        belongs in a local variable, since a run reads its documents more than once.
         """
         raise NotImplementedError

@@ -21,13 +21,13 @@ def check(pipeline: str | Path, overrides: Overrides = (), *, plugins: Plugins =
 
 def about(run: Run) -> str:
     """What a pipeline is, in a line."""
-    pipeline, documents = run.pipeline, run.documents
+    pipeline, corpus = run.pipeline, run.corpus
     settings = pipeline.train
     most = settings.most_steps(run.batches.per_epoch)
     steps = counted(most, "step") if most else f"{settings.minutes:g} minutes"
-    held_out = f" and {len(documents['validation']):,} held out" if documents["validation"] else ""
+    held_out = f" and {corpus.amounts['validation']:,} held out" if corpus.amounts["validation"] else ""
     model = f"{pipeline.model.name} of {pipeline.build_model(run.tokenizer.vocab_size).n_parameters:,} parameters"
-    data = f"{counted(len(documents['train']), 'document')} of {pipeline.dataset.name}{held_out}"
+    data = f"{corpus.amount('train')} of {pipeline.dataset.name}{held_out}"
     return f"{pipeline.name} is right: {model}, {data}, {steps}; stages: {', '.join(pipeline.stages)}"
 
 

@@ -21,6 +21,7 @@ from microgpt_core.plugins.loader import load as load_plugins
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.plugins.selection import Plugins
 from microgpt_core.saving.model_folder import read_config
+from microgpt_core.training.loss import BatchLoss
 
 HOW = ("backend", "kernels", "passes", "precision")  # of a pipeline's settings, those that change no weight
 
@@ -102,10 +103,12 @@ def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
     if not resolved.is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
     made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
-    if not made.documents["validation"]:
+    if not made.corpus.amounts["validation"]:
         raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
+    if made.corpus.tokens:
+        return language_model, BatchLoss(language_model.model, kernels=language_model.kernels).evaluate(made.validation)
     batch_size = made.pipeline.train.batch_size
-    return language_model, language_model.loss(made.documents["validation"], made.batching, batch_size)
+    return language_model, language_model.loss(list(made.documents["validation"]), made.batching, batch_size)
 
 
 def by_itself(overrides: Overrides = ()) -> Overrides:

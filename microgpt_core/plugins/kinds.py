@@ -17,6 +17,7 @@ from microgpt_core.components import (
     Peer,
     Schedule,
     Tokenizer,
+    Transform,
 )
 from microgpt_core.errors import UnknownNameError
 
@@ -43,10 +44,11 @@ class Kind:
 
 BASES: dict[str, type | None] = {
     "ops": Op, "kernels": Kernel, "backends": Backend, "tokenizers": Tokenizer, "datasets": Dataset,
-    "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer, "callbacks": Callback,
-    "formats": Format, "stages": None, "passes": Pass, "peers": Peer,
+    "transforms": Transform, "optimizers": Optimizer, "schedules": Schedule, "models": None, "analyzers": Analyzer,
+    "callbacks": Callback, "formats": Format, "stages": None, "passes": Pass, "peers": Peer,
 }  # fmt: skip
-HELD = ("tokenizers", "datasets", "optimizers", "schedules", "analyzers", "callbacks")  # what a field may be
+# What a field may be.
+HELD = ("tokenizers", "datasets", "transforms", "optimizers", "schedules", "analyzers", "callbacks")
 KINDS = {name: Kind(name, base) for name, base in BASES.items()}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         check_peer as check_peer,
         check_schedule as check_schedule,
         check_tokenizer as check_tokenizer,
+        check_transform as check_transform,
         test_pack as test_pack,
     )
     from microgpt_core.testing.suite import pack_tests as pack_tests
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 PUBLIC = {
     **dict.fromkeys(
         ("PackReport", "check_analyzer", "check_dataset", "check_kernel", "check_op", "check_optimizer",
-         "check_pass", "check_peer", "check_schedule", "check_tokenizer", "test_pack"), "conformance",
+         "check_pass", "check_peer", "check_schedule", "check_tokenizer", "check_transform", "test_pack"),
+        "conformance",
     ),
     "pack_tests": "suite",
 }  # fmt: skip

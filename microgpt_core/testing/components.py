@@ -21,10 +21,12 @@ from microgpt_core.testing.peers import peer_checks
 from microgpt_core.testing.report import Check, NotTested, checks
 from microgpt_core.testing.schedules import schedule_checks
 from microgpt_core.testing.tokenizers import tokenizer_checks
+from microgpt_core.testing.transforms import transform_checks
 
 SIMPLE: Mapping[str, Callable[[Any, str], list[Check]]] = {
     "tokenizers": tokenizer_checks,
     "datasets": dataset_checks,
+    "transforms": transform_checks,
     "schedules": schedule_checks,
     "analyzers": analyzer_checks,
     "passes": pass_checks,

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.components import Analyzer, Backend, Dataset, Kernel, Op, Optimizer, Pass, Peer, Schedule, Tokenizer
+from microgpt_core.components import (
+    Analyzer,
+    Backend,
+    Dataset,
+    Kernel,
+    Op,
+    Optimizer,
+    Pass,
+    Peer,
+    Schedule,
+    Tokenizer,
+    Transform,
+)
 from microgpt_core.pipeline import builtin
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.registry import Registry
@@ -25,6 +37,7 @@ from microgpt_core.testing.peers import peer_checks
 from microgpt_core.testing.report import Check, Report
 from microgpt_core.testing.schedules import schedule_checks
 from microgpt_core.testing.tokenizers import tokenizer_checks
+from microgpt_core.testing.transforms import transform_checks
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,6 +83,10 @@ def check_tokenizer(tokenizer: Tokenizer) -> Report:
 
 def check_dataset(dataset: Dataset) -> Report:
     return report(dataset_checks(dataset))
+
+
+def check_transform(transform: Transform) -> Report:
+    return report(transform_checks(transform))
 
 
 def check_optimizer(optimizer: Optimizer, op: Op | Mapping[str, Op], model: Model | None = None) -> Report:

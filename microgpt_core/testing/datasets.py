@@ -16,16 +16,17 @@ MANY = 20_000  # documents of a split that are looked at
 
 
 def dataset_checks(dataset: Dataset, component: str = "") -> list[Check]:
-    """The checks of a dataset. One whose data isn't on this machine isn't tested."""
+    """The checks of a dataset's documents, or of its numbers. One whose data isn't on this machine isn't tested."""
+    numbers = type(dataset).tokens is not Dataset.tokens
 
     def make() -> Dataset:
         try:
-            next(iter(dataset.documents("train")), None)
+            _ = dataset.tokens("train") if numbers else next(iter(dataset.documents("train")), None)
         except DataError as error:
             raise NotTested(str(error)) from error
         return dataset
 
-    return checks(component or f"dataset {dataset.name}", RULES, make)
+    return checks(component or f"dataset {dataset.name}", TOKEN_RULES if numbers else RULES, make)
 
 
 def gives_documents(dataset: Dataset) -> Iterator[str]:
@@ -73,4 +74,26 @@ def first(dataset: Dataset, split: str) -> list[str]:
     return list(islice(dataset.documents(split), MANY))
 
 
+def gives_tokens(dataset: Dataset) -> Iterator[str]:
+    """Each split is a sequence of ids from 0 on, to be sliced, and the same at each call; train has some."""
+    for split in SPLITS:
+        ids, again = dataset.tokens(split) or (), dataset.tokens(split) or ()
+        pieces = [list(ids[start : start + 7]) for start in range(0, min(len(ids), MANY), 7)]
+        found = [i for piece in pieces for i in piece]
+        if found != [ids[i] for i in range(len(found))] or found != list(again[: len(found)]):
+            yield f"slices of tokens({split!r}) are something else than its items, or than those of a second call"
+        if strange := [i for i in found if not isinstance(i, int) or i < 0]:
+            yield f"{split} has {strange[0]!r} among its tokens; expected ids, 0 or more"
+        if split == "train" and not found:
+            yield "train has no token; raise DataError where there is nothing to read"
+
+
+def says_what_they_mean(dataset: Dataset) -> Iterator[str]:
+    """There is a folder with the tokenizer that made the tokens: a model without it can't read or write."""
+    folder = dataset.tokenizer()
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        yield f"tokenizer() gives {folder}; expected a folder with the tokenizer.json of the tokenizer that made them"
+
+
+TOKEN_RULES = (gives_tokens, says_what_they_mean)
 RULES = (gives_documents, same_order_each_call, splits_are_disjoint, same_in_every_process)

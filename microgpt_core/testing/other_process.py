@@ -33,16 +33,15 @@ def ask(function: Callable[..., Any], component: Any, *arguments: Any, hash_seed
     file = getattr(module, "__file__", None)
     if "<locals>" in cls.__qualname__ or file is None or module.__name__ == "__main__" or INSIDE in os.environ:
         raise NotTested(f"{cls.__qualname__} can't be imported in another process; define it in a module of its own")
-    made_with = {f.name: getattr(component, f.name) for f in fields(component) if f.init} if is_dataclass(cls) else {}
     request = {
-        "path": sys.path, "module": module.__name__, "file": file, "class": cls.__qualname__, "fields": made_with,
+        "path": sys.path, "component": described(component),
         "function": [function.__module__, function.__name__], "arguments": arguments,
     }  # fmt: skip
     command = [sys.executable, "-m", __name__]
     path = os.pathsep.join(filter(None, sys.path))
     answer = subprocess.run(
         command,
-        input=json.dumps(request, default=str),
+        input=json.dumps(request, default=described),
         capture_output=True,
         encoding="utf-8",
         env=os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": path, INSIDE: "1"},
@@ -53,13 +52,31 @@ def ask(function: Callable[..., Any], component: Any, *arguments: Any, hash_seed
     return json.loads(answer.stdout.rpartition("\n")[2])
 
 
+def described(value: Any) -> Any:
+    """A component as JSON has it, and those in its fields; anything else that JSON hasn't got as a text."""
+    cls, module = type(value), sys.modules[type(value).__module__]
+    fields_of = {f.name: getattr(value, f.name) for f in fields(cls) if f.init} if is_dataclass(cls) else {}
+    if not is_dataclass(cls) and not hasattr(cls, "name"):
+        return str(value)
+    return {"module": module.__name__, "file": module.__file__, "class": cls.__qualname__, "fields": fields_of}
+
+
+def made(described: Any) -> Any:
+    """The component that was described, from the inside out."""
+    if isinstance(described, list):
+        return [made(item) for item in described]
+    if not isinstance(described, dict) or "class" not in described:
+        return described
+    component: Any = load(described["module"], described["file"])
+    for name in described["class"].split("."):
+        component = getattr(component, name)
+    return component(**{name: made(value) for name, value in described["fields"].items()})
+
+
 def answer(request: dict[str, Any]) -> Any:
     sys.path[:] = request["path"]
-    component: Any = load(request["module"], request["file"])
-    for name in request["class"].split("."):
-        component = getattr(component, name)
     module, function = request["function"]
-    return getattr(import_module(module), function)(component(**request["fields"]), *request["arguments"])
+    return getattr(import_module(module), function)(made(request["component"]), *request["arguments"])
 
 
 def load(name: str, file: str) -> ModuleType:

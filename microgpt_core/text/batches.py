@@ -12,7 +12,7 @@ from random import Random
 
 from microgpt_core.components.text import IGNORED, Tokenizer
 from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
-from microgpt_core.text.batch import Batch, Ids, Numbers, packed, packs, padded, windows
+from microgpt_core.text.batch import Batch, Ids, Windows, packed, packs, padded, windows
 
 __all__ = ["BATCHING", "IGNORED", "SHUFFLE", "Batch", "Batches", "encode_documents", "evaluation_batches"]
 
@@ -111,32 +111,23 @@ class Batches:
 
 def evaluation_batches(
     documents: Sequence[Ids], *, batching: str = "documents", batch_size: int, block_size: int, bos: int | None
-) -> Iterator[Batch]:
+) -> Sequence[Batch]:
     """Batches in which everything that training could see comes exactly once, in order.
 
-    Consecutive documents, or consecutive windows of the joined text; the last batch has fewer or shorter rows.
+    Consecutive documents, or consecutive windows of the joined text, made when they are asked for; the last batch has
+    fewer or shorter rows.
     """
     check(documents, batching, batch_size, block_size)
     if batching == "random_window":
         stream = joined(documents, bos)
         if len(stream) < 2:
             raise DataError(f"the evaluation text has {len(stream)} token(s); at least 2 are needed, {PAIR}")
-        return consecutive_windows(stream, batch_size, block_size)
+        return Windows(stream, batch_size, block_size)
     rows = framed(documents, bos, block_size)
     if batching == "packed":
         width = batch_size * block_size
-        return (packed(group, width) for group in packed_rows(rows, width))
-    return (padded(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size))
-
-
-def consecutive_windows(stream: Numbers, batch_size: int, block_size: int) -> Iterator[Batch]:
-    """The whole stream in windows that don't overlap; what is left at the end is a shorter one."""
-    n_targets = len(stream) - 1
-    starts = range(0, n_targets - block_size + 1, block_size)  # of the whole windows
-    for i in range(0, len(starts), batch_size):
-        yield windows(stream, starts[i : i + batch_size], block_size)
-    if rest := n_targets % block_size:
-        yield windows(stream, [n_targets - rest], rest)
+        return [packed(group, width) for group in packed_rows(rows, width)]
+    return [padded(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
 
 
 def packed_rows(rows: Sequence[Ids], width: int) -> Iterator[list[Ids]]:
@@ -155,8 +146,13 @@ def framed(documents: Sequence[Ids], bos: int | None, block_size: int) -> list[I
     return rows
 
 
-def joined(documents: Sequence[Ids], bos: int | None) -> Numbers:
-    """All documents in a row, with one BOS at the start, at the end and in between."""
+def joined(documents: Sequence[Ids], bos: int | None) -> Ids:
+    """All documents in a row, with one BOS at the start, at the end and in between.
+
+    A single one without BOS is the row already, and isn't copied: it may be a file that no memory holds.
+    """
+    if len(documents) == 1 and bos is None:
+        return documents[0]
     edge = array("i", [] if bos is None else [bos])
     stream = edge[:]
     for document in documents:

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from importlib.resources import files
@@ -31,11 +31,12 @@ class Entry:
     url: str
     size: int  # bytes
     sha256: str
+    suffix: str = ".txt"
 
     @property
     def path(self) -> Path:
         """Where the cache keeps it, whether or not it is there."""
-        return cache_folder() / "data" / f"{self.name}.txt"
+        return cache_folder() / "data" / f"{self.name}{self.suffix}"
 
 
 def catalogue() -> dict[str, Entry]:
@@ -44,9 +45,11 @@ def catalogue() -> dict[str, Entry]:
     return {name: Entry(name, **fields) for name, fields in json.loads(text).items()}
 
 
-def entry(name: str) -> Entry:
-    """The catalogue's entry. Raises UnknownNameError."""
-    known = catalogue()
+def entry(name: str | Entry, known: Mapping[str, Entry] | None = None) -> Entry:
+    """The entry of this name, among those of packs too where they are `known`. Raises UnknownNameError."""
+    if isinstance(name, Entry):
+        return name
+    known = known or catalogue()
     if name not in known:
         raise UnknownNameError("data set", name, known, "To train on a file of your own, use the dataset `text`")
     return known[name]
@@ -64,7 +67,7 @@ def cache_folder() -> Path:
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "microgpt"
 
 
-def cached(name: str, verify: bool = False) -> Path | None:
+def cached(name: str | Entry, verify: bool = False) -> Path | None:
     """The data set's file, or None where it isn't in the cache or isn't whole; `verify` checks its SHA-256 too."""
     data = entry(name)
     if not data.path.is_file() or data.path.stat().st_size != data.size:
@@ -76,19 +79,19 @@ def cached(name: str, verify: bool = False) -> Path | None:
     return data.path
 
 
-def add(name: str, file: str | Path) -> Path:
+def add(name: str | Entry, file: str | Path) -> Path:
     """Copy `file` into the cache. Raises DataError where it isn't the file that the catalogue describes."""
     return store(entry(name), chunks(file), str(file))
 
 
-def get(name: str, progress: Progress | None = None) -> Path:
+def get(name: str | Entry, progress: Progress | None = None) -> Path:
     """The data set's file, fetched if it isn't in the cache yet. Raises DataError where that fails."""
     if file := cached(name, verify=True):
         return file
     from microgpt_core.text.download import fetch  # slow to import, and seldom wanted
 
     data = entry(name)
-    instead = f"where there is no network, bring the file and run: microgpt data add {name} FILE"
+    instead = f"where there is no network, bring the file and run: microgpt data add {data.name} FILE"
     return store(data, fetch(data.url, instead), data.url, progress)
 
 

@@ -29,8 +29,7 @@ from microgpt_core.saving.checkpoint import (
 )
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS, MetricsLog
 from microgpt_core.saving.model_folder import blaming, copy
-from microgpt_core.text.batch import Batch
-from microgpt_core.text.batches import Batches
+from microgpt_core.text.batch import Batch, BatchSource
 from microgpt_core.training.budget import Budget
 from microgpt_core.training.diagnosis import first_computed, first_stored
 from microgpt_core.training.loss import BatchLoss
@@ -65,7 +64,7 @@ class Trainer:
         self,
         model: Model,
         tokenizer: Tokenizer,
-        batches: Batches,
+        batches: BatchSource,
         optimizer: Optimizer,
         schedule: Schedule,
         settings: TrainSettings,

@@ -89,6 +89,7 @@ def test_what_show_prints_can_be_pasted(section: str, name: str, tmp_path: Path)
         ("op", "softmax", "# softmax(x)"),
         ("backend", "reference", "backend: reference"),
         ("stage", "evaluate", "stages: [train, evaluate]"),
+        ("callback", "stop-at", "  - use: stop-at"),
     ],
 )
 def test_show_says_how_the_other_kinds_are_used(kind: str, name: str, line: str) -> None:

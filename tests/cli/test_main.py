@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from microgpt_core import __version__
-from microgpt_core.cli import main as program
+from microgpt_core.cli import main as program, packs
 from microgpt_core.errors import ConfigurationError, DoesNotFitError, NonFiniteError
 from microgpt_core.plugins.discovery import Point
 
@@ -120,7 +120,7 @@ class Entry:
 def with_commands(monkeypatch: pytest.MonkeyPatch, *values: object, name: str = "extra") -> None:
     """As if packs a, b, ... brought these as the command `name`."""
     points = [Point(f"microgpt-{'ab'[i]}", name, "1.0", "m:command", Entry(v)) for i, v in enumerate(values)]  # type: ignore[arg-type]
-    monkeypatch.setattr(program, "entry_points", lambda group: points)
+    monkeypatch.setattr(packs, "entry_points", lambda group: points)
 
 
 def failing(error: BaseException) -> click.Command:

@@ -84,7 +84,7 @@ def test_hooks() -> None:
     assert out.startswith("version 1 of the plugin API; entry points in the group microgpt.plugins.v1\n")
     assert re.search(r"^microgpt_ops +\(\) -> Mapping\[str, Any\] \| None +What can be computed: ", out, re.MULTILINE)
     found = json.loads(run("plugins", "hooks", "--json")[0])
-    assert (found["api"], len(found["hooks"])) == (1, 14)
+    assert (found["api"], len(found["hooks"])) == (1, 15)
 
 
 @pytest.mark.parametrize(("slope", "code", "said"), [("2.0", 0, " passed"), ("2.2", 1, "1.10 times too large")])

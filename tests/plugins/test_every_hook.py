@@ -29,6 +29,7 @@ USED_BY_A_RUN = {
     "microgpt_backends": "InBytes.view",
     "microgpt_tokenizers": "Octets.encode",
     "microgpt_datasets": "Sums.documents",
+    "microgpt_transforms": "Shout.apply",
     "microgpt_optimizers": "HeavyBall.attributes",
     "microgpt_schedules": "Halving.after_warmup",
     "microgpt_models": "Bigram.forward",

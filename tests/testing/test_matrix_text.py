@@ -1,19 +1,21 @@
-"""Bugs of tokenizers and datasets x checks: each is found by its check, and each check has a bug that it finds."""
+"""Bugs of tokenizers, datasets and transforms x checks: each is found by its check, and each check has its bug."""
 
 import os
 import random
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from microgpt_core.components import Dataset, Tokenizer
+from microgpt_core.components import Dataset, Tokenizer, Transform
 from microgpt_core.errors import CheckpointError, DataError
 from microgpt_core.testing.datasets import dataset_checks
 from microgpt_core.testing.tokenizers import tokenizer_checks
+from microgpt_core.testing.transforms import transform_checks
 
 
 @dataclass(eq=False)
@@ -286,6 +288,140 @@ def test_every_check_of_datasets_has_its_bug_and_lets_what_is_right_pass(failure
     checks = dataset_checks(Words(n=9))
     assert {check for _, check, _ in DATASETS} == {check.name for check in checks}
     assert failures(checks) == {}
+
+
+@dataclass
+class Ids(Dataset):
+    """Numbers: the control."""
+
+    name = "ids"
+    folder: str = ""
+
+    def tokens(self, split):
+        return range(100) if split == "train" else range(9)
+
+    def tokenizer(self):
+        return Path(self.folder)
+
+
+class Negative(Ids):
+    def tokens(self, split):
+        return range(-5, 100)
+
+
+class Moving(Ids):
+    def tokens(self, split):
+        return [random.randrange(1000) for _ in range(50)]
+
+
+class NoNumber(Ids):
+    def tokens(self, split):
+        return []
+
+
+class Meaningless(Ids):
+    def tokenizer(self):
+        return None
+
+
+TOKENS = [
+    (Negative, "gives_tokens", "-5 among its tokens"),
+    (Moving, "gives_tokens", "than those of a second call"),
+    (NoNumber, "gives_tokens", "train has no token"),
+    (Meaningless, "says_what_they_mean", "tokenizer() gives None"),
+]
+
+
+@pytest.mark.parametrize(("broken", "check", "said"), TOKENS, ids=[bug.__name__ for bug, _, _ in TOKENS])
+def test_a_bug_of_a_dataset_of_numbers_is_found(failures, broken, check, said, tmp_path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+    assert any(said in note for note in failures(dataset_checks(broken(str(tmp_path))))[check])
+    right = dataset_checks(Ids(str(tmp_path)))
+    assert {check for _, check, _ in TOKENS} == {check.name for check in right}
+    assert failures(right) == {}
+
+
+@dataclass
+class Lower(Transform):
+    """Small letters, and no text twice: the control."""
+
+    name = "lower"
+
+    def apply(self, texts, split):
+        seen = set()
+        for text in texts:
+            if text not in seen:
+                seen.add(text)
+                yield text.lower()
+
+
+class Lengths(Lower):
+    def apply(self, texts, split):
+        return (len(text) for text in texts)
+
+
+class MakesUp(Lower):
+    def apply(self, texts, split):
+        yield "once upon a time"
+        yield from texts
+
+
+class Remembers(Lower):
+    seen: ClassVar[set[str]] = set()
+
+    def apply(self, texts, split):
+        for text in texts:
+            if text not in self.seen:
+                self.seen.add(text)
+                yield text
+
+
+class Sorts(Lower):
+    def apply(self, texts, split):
+        yield from sorted(texts)
+
+
+class ByHash(Lower):
+    def apply(self, texts, split):
+        return (text for text in texts if hash(text) % 2)
+
+
+TRANSFORMS = [
+    (Lengths, "gives_texts", "(int) among its documents"),
+    (MakesUp, "gives_texts", "of no documents it makes 'once upon"),
+    (Remembers, "same_at_each_call", "gives other documents at a second call"),
+    (Sorts, "gives_as_it_reads", "reads all 3000 texts before it gives one"),
+    (ByHash, "same_in_every_process", "in two processes it does two things"),
+]
+
+
+@pytest.mark.parametrize(("broken", "check", "said"), TRANSFORMS, ids=[bug.__name__ for bug, _, _ in TRANSFORMS])
+def test_a_transform_s_bug_is_found(failures, broken, check, said) -> None:
+    (chosen,) = [c for c in transform_checks(broken()) if c.name == check]
+    assert any(said in note for note in failures([chosen])[check])
+
+
+def test_every_check_of_transforms_has_its_bug_and_lets_what_is_right_pass(failures) -> None:
+    checks = transform_checks(Lower())
+    assert {check for _, check, _ in TRANSFORMS} == {check.name for check in checks}
+    assert failures(checks) == {}
+
+
+@dataclass
+class Two(Dataset):
+    """Another dataset, twice: components within components reach another process, too."""
+
+    name = "two"
+    datasets: list[Dataset]
+
+    def documents(self, split):
+        for dataset in self.datasets:
+            yield from dataset.documents(split)
+
+
+def test_components_within_components_are_tried_in_another_process(failures) -> None:
+    assert failures(dataset_checks(Two([Words(), Words()]))[-1:]) == {}
+    assert failures(dataset_checks(Two([Words(), Unsorted()]))[-1:]) != {}
 
 
 def test_data_that_is_not_here_is_no_failure() -> None:

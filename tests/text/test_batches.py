@@ -353,3 +353,26 @@ def test_a_megabyte_in_windows():
 def test_a_batch_holds_arrays():
     assert isinstance(batches().batch(0), Batch)
     assert isinstance(batches().batch(0).tokens, array)
+
+
+@pytest.mark.parametrize(
+    "ids", [array("H", range(50)), array("i", range(50)), memoryview(bytes(range(50))), list(range(50))]
+)
+def test_ids_of_any_width_make_the_same_windows(ids) -> None:
+    """A single document without BOS is the stream itself, as it is: perhaps a file of two bytes a token."""
+    options = {"batching": "random_window", "batch_size": 2, "block_size": 4, "bos": None}
+    (first, *_) = evaluation_batches([ids], **options)
+    assert first.tokens == array("i", [0, 1, 2, 3, 4, 5, 6, 7])
+    drawn = Batches([ids], seed=1, rng=random.Random(1), **options).batch(3)
+    assert drawn.targets == array("i", [i + 1 for i in drawn.tokens])
+
+
+def test_evaluation_makes_its_windows_when_they_are_asked_for() -> None:
+    made = evaluation_batches([range(10**9)], batching="random_window", batch_size=2, block_size=4, bos=None)
+    assert len(made) == 125_000_001  # of two windows each, one of a single one, and what is left
+    assert made[-1].tokens == array("i", [999_999_996, 999_999_997, 999_999_998])
+    assert made[-2].tokens == array("i", range(999_999_992, 999_999_996))
+    assert list(made[:2]) == [made[0], made[1]]
+    assert made[124_999_998].shape == made[0].shape == (2, 4)
+    with pytest.raises(IndexError):
+        made[125_000_001]

@@ -292,3 +292,14 @@ def test_tinyshakespeare(tinyshakespeare):
     assert (len(train), len(validation)) == (1_003_854, 111_540)
     assert train.startswith("First Citizen:\n")
     assert not TinyShakespeare.separate
+
+
+def test_a_text_of_a_pack_is_kept_under_its_own_name(tmp_path: Path, folder: Path) -> None:
+    data = b"a zip, say"
+    entry = cache.Entry(
+        "tiny", "a text", "somewhere", "CC0", "https://x.example/t.zip", 10, sha256(data).hexdigest(), ".zip"
+    )
+    (tmp_path / "t.zip").write_bytes(data)
+    assert cache.cached(entry) is None
+    assert cache.add(entry, tmp_path / "t.zip").name == "tiny.zip"
+    assert cache.cached(entry, verify=True) == entry.path

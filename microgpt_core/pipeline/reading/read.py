@@ -8,6 +8,7 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
+from microgpt_core.components import Dataset
 from microgpt_core.errors import CheckpointError, ConfigurationError, StorageError
 from microgpt_core.pipeline.folders import find_run, model_folder
 from microgpt_core.pipeline.reading.extends import read_extended
@@ -41,6 +42,10 @@ def read_pipeline(source: str | Path, registry: Registry, overrides: Overrides =
     made |= {kind: [finish(document, registry, section) for section in found] for kind, found in lists.items()}
     if saved and document.data.get("tokenizer") is None:
         made["tokenizer"] = None
+    if getattr(made["dataset"].cls, "tokens", Dataset.tokens) is not Dataset.tokens and not document.data.get(
+        "tokenizer"
+    ):
+        made["tokenizer"] = None  # the dataset is numbers, and comes with what they mean
     check_formats(document, registry)
     check_freeze(document, made["model"], top.get("freeze", []))
     if document.problems:

@@ -93,7 +93,7 @@ def read_list(document: Document, registry: Registry, kind: str) -> list[Section
     for i, given in enumerate(listed or []):
         sections.append(Section(kind, (kind, i), long_form(document, (kind, i), given)))
         find_class(document, registry, sections[-1], kind)
-        if sections[-1].use in [section.use for section in sections[:-1]]:
+        if kind != "transforms" and sections[-1].use in [section.use for section in sections[:-1]]:
             document.problem((kind, i), f"{sections[-1].use!r} comes twice; name each {kind.removesuffix('s')} once")
     return sections
 

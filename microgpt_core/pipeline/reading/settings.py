@@ -26,7 +26,7 @@ COMPONENTS = {
 SECTIONS = {kind: section for section, (kind, _) in COMPONENTS.items()}  # a kind's section
 
 # Sections that hold settings of the run itself.
-LISTED = ("analyzers", "callbacks")  # keys with a list of components, each of the kind of that name
+LISTED = ("transforms", "analyzers", "callbacks")  # keys with a list of components, each of the kind of that name
 SETTINGS: dict[str, type] = {"train": TrainSettings, "generate": GenerateSettings, "export": ExportSettings}
 
 # Section -> the field that it may be short for: `tokenizer: char` is `{use: char}`, `export: json` `{format: json}`.
@@ -108,7 +108,8 @@ class Pipeline:
     init_from: str | None = None  # the run or the model folder whose weights training begins with
     freeze: list[str] = field(default_factory=list)  # the parameters that it leaves as they are
     dataset: Component
-    tokenizer: Component | None  # None: that of init_from
+    transforms: list[Component] = field(default_factory=list)
+    tokenizer: Component | None  # None: that of init_from, or of a dataset of numbers
     model: Component
     optimizer: Component
     schedule: Component

@@ -52,6 +52,7 @@ def environment(run: Run) -> dict[str, Any]:
         "code": code_digests(used_packs(run)),
         "data": run.data_digest,
         "start": start_digest(run.pipeline.init_from),
+        **({"transforms": run.corpus.counts} if run.pipeline.transforms else {}),
     }
 
 

@@ -19,7 +19,7 @@ from microgpt_core.saving.checkpoint import STEP
 
 # What makes a run another one, should it change: sections, and single keys of others.
 FIXED = (
-    "name", "seed", "precision", "init_from", "freeze", "dataset", "tokenizer", "model",
+    "name", "seed", "precision", "init_from", "freeze", "dataset", "transforms", "tokenizer", "model",
     "train.batch_size", "train.batching", "train.shuffle", "train.accumulation", "train.restore_best",
 )  # fmt: skip
 OF_A_STEP = ("train", "optimizer", "schedule", "analyzers", "callbacks")  # sections that nothing else uses

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from microgpt_core.components import Dataset, Tokenizer
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.errors import DataError
+from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.inference.language_model import LanguageModel
 from microgpt_core.models.model import Model
 from microgpt_core.pipeline.reading.settings import Pipeline
 from microgpt_core.pipeline.runs.backends import find_kernels
+from microgpt_core.pipeline.runs.corpus import Corpus, Texts
 from microgpt_core.pipeline.runs.signals import Signals
 from microgpt_core.plugins.registry import Registry
 from microgpt_core.saving.checkpoint import TRAINER, newest_checkpoint
 from microgpt_core.saving.model_folder import WEIGHTS, copy_tensors, read_config, read_json, read_tokenizer
 from microgpt_core.saving.transfer import transfer
-from microgpt_core.text.batch import Batch
+from microgpt_core.text.batch import Batch, BatchSource, Ids
 from microgpt_core.text.batches import Batches, encode_documents, evaluation_batches
+from microgpt_core.text.streamed import StreamedBatches
 from microgpt_core.training.progress import Result, Step
 
 ANALYSIS = "analysis.json"
@@ -85,72 +87,80 @@ class Run:
         return random.Random(self.pipeline.seed)
 
     @cached_property
+    def corpus(self) -> Corpus:
+        """What there is to learn from."""
+        dataset, transforms = self.pipeline.dataset, [each.build() for each in self.pipeline.transforms]
+        return Corpus(dataset.build(), transforms, dataset.name)
+
+    @property
     def dataset(self) -> Dataset:
-        return self.pipeline.dataset.build()  # type: ignore[no-any-return]
+        return self.corpus.dataset
 
-    @cached_property
-    def documents(self) -> dict[str, list[str]]:
-        """The texts of each split, "train" and "validation"."""
-        splits = {split: list(self.dataset.documents(split)) for split in ("train", "validation")}
-        if not splits["train"]:
-            raise DataError(f"dataset {self.pipeline.dataset.name!r} has no documents to train on")
-        return splits
+    @property
+    def documents(self) -> dict[str, list[str] | Texts]:
+        """The texts of each split, "train" and "validation", from the transforms."""
+        return self.corpus.documents
 
-    @cached_property
+    @property
     def data_digest(self) -> str:
-        """Of the texts of both splits, in their order."""
-        total = sha256()
-        for documents in self.documents.values():
-            total.update(f"{len(documents)} documents\n".encode())
-            for text in documents:
-                data = text.encode("utf-8", "surrogatepass")
-                total.update(f"{len(data)} bytes\n".encode() + data)
-        return total.hexdigest()
+        """Of what there is to learn from, in its order."""
+        return self.corpus.digest
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Trained on all documents, so that it can say whatever is in the validation text too; or that of init_from."""
-        if self.saved is not None:
-            return read_tokenizer(self.saved, self.registry.get)
-        if self.pipeline.tokenizer is None:
-            return read_tokenizer(Path(str(self.pipeline.init_from)), self.registry.get)
-        every = [text for documents in self.documents.values() for text in documents]
-        return self.pipeline.tokenizer.build().train(every)  # type: ignore[no-any-return]
+        """Trained on all documents, so that it can say whatever is in the validation text too; or one that is given.
+
+        Numbers come with the one that made them, init_from with that of its model.
+        """
+        given, named = self.saved or self.dataset.tokenizer(), self.pipeline.tokenizer
+        if given or named is None:
+            return read_tokenizer(given or Path(str(self.pipeline.init_from)), self.registry.get)
+        return named.build().train(self.corpus.everything)  # type: ignore[no-any-return]
 
     @cached_property
     def batching(self) -> str:
-        return self.pipeline.train.batching or ("documents" if self.dataset.separate else "random_window")
+        """How batches are laid out. Raises ConfigurationError for numbers, which aren't cut into documents again."""
+        chosen = self.pipeline.train.batching or ("documents" if self.dataset.separate else "random_window")
+        if self.corpus.tokens and chosen != "random_window":
+            what = f"dataset {self.pipeline.dataset.name!r} is one row of numbers"
+            raise ConfigurationError(f"train.batching: found {chosen}, allowed: random_window, since {what}")
+        return chosen
 
     @cached_property
-    def batches(self) -> Batches:
+    def batches(self) -> BatchSource:
         """The batches to train on. They draw the first epoch's order from the run's stream, before the weights."""
-        settings = self.pipeline.train
-        return Batches(
-            self.encoded("train"),
-            batching=self.batching,
-            batch_size=settings.batch_size,
-            block_size=self._model.block_size,
-            seed=self.pipeline.seed,
-            rng=self.rng,
-            shuffle=settings.shuffle,
-            bos=self.tokenizer.bos,
-        )
+        settings, seed = self.pipeline.train, self.pipeline.seed
+        if (buffer := self.dataset.buffer) and not self.corpus.tokens:
+            if settings.epochs is not None:
+                what = f"dataset {self.pipeline.dataset.name!r} is read as a stream"
+                raise ConfigurationError(f"train.epochs: {what}, whose length isn't known; set train.max_steps instead")
+            documents = self.documents["train"]
+            return StreamedBatches(documents, self.tokenizer, buffer=buffer, seed=seed, **self._layout)
+        ids = self.encoded("train")
+        return Batches(ids, seed=seed, rng=self.rng, shuffle=settings.shuffle, bos=self._bos, **self._layout)
 
     @cached_property
-    def validation(self) -> list[Batch]:
+    def validation(self) -> Sequence[Batch]:
         """The validation text, once through; empty where nothing was held out."""
-        if not self.documents["validation"]:
+        if not self.corpus.amounts["validation"]:
             return []
-        documents = self.encoded("validation")
-        batch_size, block_size = self.pipeline.train.batch_size, self._model.block_size
-        return list(
-            evaluation_batches(
-                documents, batching=self.batching, batch_size=batch_size, block_size=block_size, bos=self.tokenizer.bos
-            )
-        )
+        return evaluation_batches(self.encoded("validation"), bos=self._bos, **self._layout)
 
-    def encoded(self, split: str) -> list[list[int]]:
+    @property
+    def _layout(self) -> dict[str, Any]:
+        """What every batch of the run is made by."""
+        batch_size = self.pipeline.train.batch_size
+        return {"batching": self.batching, "batch_size": batch_size, "block_size": self._model.block_size}
+
+    @property
+    def _bos(self) -> int | None:
+        """What stands between documents; between those of numbers it stands already."""
+        return None if self.corpus.tokens else self.tokenizer.bos
+
+    def encoded(self, split: str) -> Sequence[Ids]:
         """The ids of a split's documents. Raises DataError for a text that the tokenizer can't say."""
+        if self.corpus.tokens:
+            return [self.corpus.tokens[split]]
         try:
             return encode_documents(self.tokenizer, self.documents[split])
         except DataError as error:

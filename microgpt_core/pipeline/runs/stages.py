@@ -68,8 +68,8 @@ def made_by(registry: Registry) -> str:
 
 def describe(run: Run, trainer: Trainer) -> None:
     """What is about to be trained, on what, with which kernels; and what guessing would cost."""
-    documents, vocab_size = run.documents, run.tokenizer.vocab_size
-    held_out = f", {len(documents['validation']):,} held out" if documents["validation"] else ""
+    corpus, vocab_size = run.corpus, run.tokenizer.vocab_size
+    held_out = f", {corpus.amounts['validation']:,} held out" if corpus.amounts["validation"] else ""
     (inputs,) = trainer.loss.window_inputs([run.batches.batch(0)])
     plan = trainer.loss.training.replay_for(*inputs).plan
     backends = list(dict.fromkeys(call.backend for call in plan.calls))
@@ -78,10 +78,15 @@ def describe(run: Run, trainer: Trainer) -> None:
     n_trained = sum(p.value.size for p in run.network.parameters() if p.requires_grad)
     trained = f", {n_trained:,} of them trained" if n_trained < run.network.n_parameters else ""
     run.reporter.headline(
-        f"{run.pipeline.name}: {len(documents['train']):,} documents{held_out}; {vocab_size} tokens; "
+        f"{run.pipeline.name}: {corpus.amount('train')}{held_out}; {vocab_size} tokens; "
         f"{run.network.n_parameters:,} parameters{trained}, {in_units(flops, 'FLOP')} a step; {' + '.join(backends)}, "
         f"{precision}{f'; passes: {passes}' if passes else ''}"
     )
+    for line in corpus.tally():
+        run.reporter.headline(line)
+    if corpus.tokens and (named := run.pipeline.tokenizer):
+        own = f"the numbers of {run.pipeline.dataset.name} mean what its own tokenizer, {run.tokenizer.name}, says"
+        run.reporter.headline(f"tokenizer: {named.name} isn't used: {own}")
     if fallbacks := plan.fallbacks():
         counts = ", ".join(f"{op} ({n})" for op, n in fallbacks.items())
         share = sum(call.flops for call in plan.calls if call.refusals) / plan.flops

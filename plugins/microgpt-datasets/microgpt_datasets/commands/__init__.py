@@ -1,0 +1,1 @@
+"""The commands of the pack, thin: what they do is in preparing/ and statistics.py."""

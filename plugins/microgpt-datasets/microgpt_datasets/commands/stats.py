@@ -1,0 +1,52 @@
+"""`microgpt data stats`: how much text there is, what comes twice, and what of the held-out text was learned from."""
+
+import json
+
+import click
+
+from microgpt_core.cli.options import examples, json_option
+from microgpt_core.cli.table import print_table
+from microgpt_core.plugins.selection import Plugins
+from microgpt_datasets.commands.sources import run_of, source_options
+from microgpt_datasets.statistics import WORDS, Statistics, measure
+
+
+@click.command("stats", epilog=examples("data stats names", "data stats mine.yaml --json", "data stats texts/"))
+@source_options
+@click.option(
+    "--words", type=click.IntRange(1), default=WORDS, show_default=True, help="Of a run that texts may share."
+)
+@json_option
+def command(
+    sources: tuple[str, ...],
+    document: str | None,
+    tokenizer: str | None,
+    overrides: tuple[str, ...],
+    plugins: Plugins,
+    words: int,
+    as_json: bool,
+) -> None:
+    """Count the text of a PIPELINE, or of FILES, and say how much of what is held out is in the training text."""
+    found = measure(run_of(sources, document, tokenizer, overrides, plugins), words)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    show(found)
+
+
+def show(found: Statistics) -> None:
+    rows = [
+        (
+            name,
+            *(f"{n:,}" for n in (s.documents, s.characters, s.tokens, s.duplicates)),
+            f"{s.shortest:,}-{s.longest:,}",
+        )
+        for name, s in found.splits.items()
+    ]
+    print_table(("split", "documents", "characters", "tokens", "duplicates", "lengths"), rows)
+    if shared := found.contamination:
+        click.echo(f"held-out documents that are in the training text: {shared.documents:.2f} %")
+        click.echo(f"that share {shared.words} words in a row with it:         {shared.overlapping:.2f} %")
+        click.echo(f"runs of {shared.words} held-out words that are in it:      {shared.ngrams:.2f} %")
+        if shared.example:
+            click.echo(f"such as: {shared.example}")
