@@ -90,7 +90,7 @@ def microgpt_transforms() -> Components | None:
 def microgpt_optimizers() -> Components | None:
     """How parameters move: subclasses of `Optimizer`, for `optimizer: {use: lion, lr: 1e-4}`.
 
-    The op that an optimizer names comes by `microgpt_ops`.
+    The ops that an optimizer names come by `microgpt_ops`.
 
     Example: `return {"lion": "microgpt_optimizers.lion:Lion"}`.
     """
@@ -100,7 +100,7 @@ def microgpt_optimizers() -> Components | None:
 def microgpt_schedules() -> Components | None:
     """How the learning rate moves: subclasses of `Schedule`, for `schedule: {use: wsd, warmup_steps: 50}`.
 
-    Example: `return {"wsd": "microgpt_optimizers.wsd:WSD"}`.
+    Example: `return {"wsd": "microgpt_optimizers.schedules:WSD"}`.
     """
 
 

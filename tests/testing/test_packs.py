@@ -168,7 +168,7 @@ def test_every_check_of_packs_has_its_bug_and_lets_what_is_right_pass(install) -
     assert {name for name, _, _ in BUGS} == names
     report = conformance.test_pack(install("caps", source(more='__version__ = "1.0"\n')))
     assert report
-    assert str(report) == "microgpt-caps 1.0: 6 checks passed\n  pack caps     2 passed\n  schedule cap  4 passed"
+    assert str(report) == "microgpt-caps 1.0: 7 checks passed\n  pack caps     2 passed\n  schedule cap  5 passed"
 
 
 def test_what_an_import_brings_in_is_named(install) -> None:

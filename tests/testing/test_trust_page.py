@@ -55,8 +55,9 @@ def planted() -> set[tuple[str, str]]:
         ),
     )
     tables = (
-        ops.BUGS, kernels.BUGS, text.TOKENIZERS, text.DATASETS, training.OPTIMIZERS, training.SCHEDULES,
-        training.ANALYZERS, pass_bugs.PASSES, peer_bugs.PEERS, mistakes.WRONG_OPS, mistakes.WRONG_KERNELS,
+        ops.BUGS, kernels.BUGS, text.TOKENIZERS, text.DATASETS, training.OPTIMIZERS, training.AVERAGES,
+        training.SCHEDULES, training.ANALYZERS, pass_bugs.PASSES, peer_bugs.PEERS, mistakes.WRONG_OPS,
+        mistakes.WRONG_KERNELS,
     )  # fmt: skip
     return {(check, bug.__name__) for bug, check, _ in chain(*tables)} | {("says_whether_it_can_run", "Ready")}
 

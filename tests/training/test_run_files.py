@@ -89,6 +89,7 @@ def test_every_folder_is_whole_and_holds_what_it_says(tiny, tmp_path: Path) -> N
         assert config["about"] == {"run": "names", "step": str(step)}
     state = json.loads((tmp_path / "checkpoints" / "step-000006" / "trainer.json").read_text(encoding="utf-8"))
     assert state.pop("tokens") == state.pop("last")["tokens"] > 0
+    assert state.pop("evaluations") == [[4, state["best_loss"]]]
     assert state.pop("best_loss") > 0
     assert state == {
         "step": 6, "left_out": 0, "best_step": 4, "evaluations_since_best": 0, "logged": True, "rng": [1, [2, 3], None],
