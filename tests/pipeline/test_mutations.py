@@ -20,7 +20,7 @@ from microgpt_core.pipeline.reading import keys, read, yaml_reader
 from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.pipeline.reading.problems import PipelineError
 from microgpt_core.pipeline.reading.read import read_pipeline
-from microgpt_core.pipeline.reading.settings import COMPONENTS, SETTINGS, SUPPLIED, to_dict
+from microgpt_core.pipeline.reading.settings import COMPONENTS, LISTED, SETTINGS, SUPPLIED, to_dict
 from microgpt_core.pipeline.reading.source import packaged
 from microgpt_core.pipeline.reading.top_level import TYPES
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
@@ -119,7 +119,8 @@ class Mutator:
     def types(self, text: str, path: Path_) -> dict[str, Any]:
         """The keys beside the one at `path`, with their types."""
         if len(path) == 1:
-            return TYPES | dict.fromkeys([*COMPONENTS, *SETTINGS], object) | {"analyzers": list, "extends": str}
+            own = dict.fromkeys([*COMPONENTS, *SETTINGS], object) | dict.fromkeys(LISTED, list)
+            return TYPES | own | {"extends": str}
         section = str(path[0])
         found = {f.name: f.type for f in fields_of(self.cls(text, section)) if f.name not in SUPPLIED.get(section, {})}
         special = {"use": str} if section in COMPONENTS else {}

@@ -18,6 +18,7 @@ from microgpt_core.testing import (
     peers,
     schedules,
     tokenizers,
+    transforms,
 )
 from microgpt_core.testing.rules import KERNEL_RULES, OP_RULES
 
@@ -55,7 +56,8 @@ def planted() -> set[tuple[str, str]]:
         ),
     )
     tables = (
-        ops.BUGS, kernels.BUGS, text.TOKENIZERS, text.DATASETS, training.OPTIMIZERS, training.AVERAGES,
+        ops.BUGS, kernels.BUGS, text.TOKENIZERS, text.DATASETS, text.TOKENS, text.TRANSFORMS, training.OPTIMIZERS,
+        training.AVERAGES,
         training.SCHEDULES, training.ANALYZERS, pass_bugs.PASSES, peer_bugs.PEERS, mistakes.WRONG_OPS,
         mistakes.WRONG_KERNELS,
     )  # fmt: skip
@@ -63,8 +65,8 @@ def planted() -> set[tuple[str, str]]:
 
 
 def test_every_check_is_in_the_table() -> None:
-    kits = (tokenizers, datasets, optimizers, schedules, analyzer_kit, passes, peers, packs, components)
-    rules = chain(OP_RULES, KERNEL_RULES, *(kit.RULES for kit in kits))
+    kits = (tokenizers, datasets, transforms, optimizers, schedules, analyzer_kit, passes, peers, packs, components)
+    rules = chain(OP_RULES, KERNEL_RULES, datasets.TOKEN_RULES, *(kit.RULES for kit in kits))
     others = {
         "agrees_with_reference", "allocates_nothing", "tries_every_input", "says_whether_it_can_run", "can_be_made",
         "loads",
