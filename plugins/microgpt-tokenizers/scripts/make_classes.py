@@ -40,7 +40,8 @@ def source() -> str:
     distinct = list(dict.fromkeys(pages))  # the first is ASCII's
     place = {page: i for i, page in enumerate(distinct)}
     lines = [
-        "/* What the scanners know of each character. Made by scripts/make_classes.py; don't edit. */",
+        "/* What the scanners know of each character. Made by scripts/make_classes.py; don't edit.",
+        f"   By version {regex.__version__} of the `regex` package. */",
         "",
         '#include "characters.h"',
         "",

@@ -23,6 +23,7 @@ DEF BATCH = 1 << 16  # characters that a thread takes at once, in whole texts
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     object PyUnicode_DecodeUTF8(const char *bytes, Py_ssize_t size, const char *errors)
+    int PyBytes_AsStringAndSize(object bytes, char **at, Py_ssize_t *size) except -1
     PyObject *PyTuple_GET_ITEM(object items, Py_ssize_t i)
 
 
@@ -55,7 +56,7 @@ cdef extern from "c/trainer.h" nogil:
 cdef extern from "c/vocabulary.h" nogil:
     ctypedef struct mg_vocabulary:
         pass
-    int MG_DONE, MG_NO_TOKEN
+    int MG_NO_TOKEN
     int mg_vocabulary_init(mg_vocabulary *vocabulary)
     void mg_vocabulary_free(mg_vocabulary *vocabulary)
     int mg_vocabulary_add(mg_vocabulary *vocabulary, const uint8_t *bytes, size_t n)
@@ -72,6 +73,7 @@ cdef extern from "c/encode.h" nogil:
         uint64_t n
     int mg_encoder_init(mg_encoder *encoder, const mg_vocabulary *vocabulary)
     void mg_encoder_free(mg_encoder *encoder)
+    void mg_encoder_clear(mg_encoder *encoder)
     int mg_encode_chunk(mg_encoder *encoder, const uint8_t *chunk, size_t n)
     size_t mg_encode(mg_encoder *encoder, mg_scanner scan, const uint8_t *text, size_t at, size_t stop, size_t end)
 
@@ -94,7 +96,7 @@ cdef class Text:
     cdef const uint8_t *bytes
     cdef size_t n
 
-    def __cinit__(self, str text):
+    def __cinit__(self, str text not None):
         cdef Py_ssize_t n = 0
         if text.isascii():
             self.held = text
@@ -138,13 +140,12 @@ cdef class Counter:
         mg_counter_free(&self.counter)
 
     cdef int count(self, str text) except -1:
-        cdef const uint8_t[::1] chunk
         cdef Text given
         cdef size_t at = 0
         if self.scan is NULL:
             for part in self.splitter.chunks(text):
-                chunk = part.encode()
-                if mg_count_chunk(&self.counter, &chunk[0], chunk.shape[0]):
+                given = Text(part)
+                if mg_count_chunk(&self.counter, given.bytes, given.n):
                     raise MemoryError
             return 0
         given = Text(text)
@@ -214,14 +215,15 @@ cdef class Vocabulary:
     cdef tuple ids  # by the token's number
 
     def __cinit__(self, vocabulary, merges):
-        cdef int failed = mg_vocabulary_init(&self.vocabulary)
-        if failed:
+        cdef int failed
+        if mg_vocabulary_init(&self.vocabulary):
             raise MemoryError
         items = sorted(vocabulary.items(), key=lambda item: item[1])
         self.ids = tuple([id for _, id in items])
         for token, _ in items:
             self.add(token)
-        self.check(mg_vocabulary_find_singles(&self.vocabulary), "vocabulary: a single byte is missing; all 256 are needed")
+        if mg_vocabulary_find_singles(&self.vocabulary):
+            raise ValueError("vocabulary: a single byte is missing, allowed: one with all 256")
         if merges is None:
             with nogil:
                 failed = mg_vocabulary_of_ranks(&self.vocabulary)
@@ -230,24 +232,29 @@ cdef class Vocabulary:
                 self.merge(left, right)
             with nogil:
                 failed = mg_vocabulary_of_merges(&self.vocabulary)
-        self.check(failed)
+        if failed:
+            raise MemoryError
 
     def __dealloc__(self):
         mg_vocabulary_free(&self.vocabulary)
 
-    cdef int add(self, bytes token) except -1:
-        cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(token)
-        return self.check(mg_vocabulary_add(&self.vocabulary, at, len(token)))
+    cdef int add(self, token) except -1:
+        cdef char *at
+        cdef Py_ssize_t n
+        PyBytes_AsStringAndSize(token, &at, &n)
+        if mg_vocabulary_add(&self.vocabulary, <const uint8_t *>at, n):
+            raise MemoryError
+        return 0
 
-    cdef int merge(self, bytes left, bytes right) except -1:
-        cdef const uint8_t *a = <const uint8_t *>PyBytes_AS_STRING(left)
-        cdef const uint8_t *b = <const uint8_t *>PyBytes_AS_STRING(right)
-        cdef int failed = mg_vocabulary_merge(&self.vocabulary, a, len(left), b, len(right))
-        return self.check(failed, f"merge {left!r} {right!r}: a side of it, or both together, aren't in the vocabulary")
-
-    cdef int check(self, int failed, str why="") except -1:
+    cdef int merge(self, left, right) except -1:
+        cdef char *a
+        cdef char *b
+        cdef Py_ssize_t n_left, n_right
+        PyBytes_AsStringAndSize(left, &a, &n_left)
+        PyBytes_AsStringAndSize(right, &b, &n_right)
+        failed = mg_vocabulary_merge(&self.vocabulary, <const uint8_t *>a, n_left, <const uint8_t *>b, n_right)
         if failed == MG_NO_TOKEN:
-            raise ValueError(why)
+            raise ValueError(f"merge {left!r} {right!r}: a side of it, or both together, aren't in the vocabulary")
         if failed:
             raise MemoryError
         return 0
@@ -272,16 +279,22 @@ cdef class Thread:
         mg_encoder_free(&self.encoder)
 
     cdef list encode(self, str text):
-        cdef const uint8_t[::1] chunk
+        try:
+            self.find(text)
+            return self.ids()
+        finally:
+            mg_encoder_clear(&self.encoder)
+
+    cdef int find(self, str text) except -1:
+        """The tokens of a text, in the encoder."""
         cdef Text given
         cdef size_t at = 0
-        self.encoder.n = 0
         if self.scan is NULL:
             for part in self.splitter.chunks(text):
-                chunk = part.encode()
-                if mg_encode_chunk(&self.encoder, &chunk[0], chunk.shape[0]):
+                given = Text(part)
+                if mg_encode_chunk(&self.encoder, given.bytes, given.n):
                     raise MemoryError
-            return self.ids()
+            return 0
         given = Text(text)
         while at < given.n:
             with nogil:
@@ -289,7 +302,7 @@ cdef class Thread:
             if at == SIZE_MAX:
                 raise MemoryError
             PyErr_CheckSignals()
-        return self.ids()
+        return 0
 
     cdef list ids(self):
         """The ids of the tokens that were found: the vocabulary's own numbers, so that none are made."""

@@ -1,4 +1,5 @@
-/* What the scanners know of each character. Made by scripts/make_classes.py; don't edit. */
+/* What the scanners know of each character. Made by scripts/make_classes.py; don't edit.
+   By version 2026.11.15 of the `regex` package. */
 
 #include "characters.h"
 

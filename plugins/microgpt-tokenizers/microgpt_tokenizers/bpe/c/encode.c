@@ -10,7 +10,7 @@
 
 #include "grow.h"
 
-enum { PLACES = 1 << 15, FEW = 3 };
+enum { PLACES = 1 << 15, FEW = 3, KEPT = 1 << 18 };
 
 struct mg_remembered { /* half of a cache line */
     mg_key key;
@@ -31,6 +31,20 @@ void mg_encoder_free(mg_encoder *encoder)
     free(encoder->cache);
     free(encoder->tokens);
     mg_scratch_free(&encoder->scratch);
+}
+
+void mg_encoder_clear(mg_encoder *encoder)
+{
+    encoder->n = 0;
+    if (encoder->room > KEPT) {
+        free(encoder->tokens);
+        encoder->tokens = NULL;
+        encoder->room = 0;
+    }
+    if (encoder->scratch.room_for_nodes > KEPT) {
+        mg_scratch_free(&encoder->scratch);
+        encoder->scratch = (mg_scratch){0};
+    }
 }
 
 /* Room for the tokens of `n` bytes, and for FEW that are copied without a count. */

@@ -13,12 +13,14 @@ typedef struct {
     const mg_vocabulary *vocabulary;
     mg_remembered *cache;
     mg_scratch scratch;
-    uint32_t *tokens; /* what was found so far; who has taken them sets `n` to 0 */
+    uint32_t *tokens; /* what was found so far */
     uint64_t n, room;
 } mg_encoder;
 
 int mg_encoder_init(mg_encoder *encoder, const mg_vocabulary *vocabulary); /* 0, or -1; then free it all the same */
 void mg_encoder_free(mg_encoder *encoder);
+
+void mg_encoder_clear(mg_encoder *encoder); /* begin anew, without the memory that a long text needed */
 
 int mg_encode_chunk(mg_encoder *encoder, const uint8_t *chunk, size_t n); /* 0, or -1 without memory */
 

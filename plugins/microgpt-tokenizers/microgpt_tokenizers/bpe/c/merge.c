@@ -7,7 +7,8 @@
 
 #include "grow.h"
 
-enum { MOST_LOOKED_AT = 32 };
+/* With eight children a node has them in one or two lines of the cache, and a heap of a million is seven levels. */
+enum { MOST_LOOKED_AT = 32, CHILDREN = 8 };
 
 struct mg_node {
     uint32_t token, rank; /* rank: of it and the one after; MG_NOBODY where they can't be joined */
@@ -56,18 +57,23 @@ static size_t merge_short(const mg_vocabulary *vocabulary, const uint8_t *chunk,
 static void sink(uint64_t *heap, size_t n, size_t i)
 {
     const uint64_t item = heap[i];
-    for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        child += child + 1 < n && heap[child + 1] < heap[child];
-        if (heap[child] >= item)
+    for (size_t first; (first = CHILDREN * i + 1) < n;) {
+        const size_t past = first + CHILDREN < n ? first + CHILDREN : n;
+        size_t least = first;
+        for (size_t child = first + 1; child < past; child++)
+            if (heap[child] < heap[least])
+                least = child;
+        if (heap[least] >= item)
             break;
-        heap[i] = heap[child];
+        heap[i] = heap[least];
+        i = least;
     }
     heap[i] = item;
 }
 
 static void push(uint64_t *heap, size_t i, uint64_t item)
 {
-    for (size_t parent; i && heap[parent = (i - 1) / 2] > item; i = parent)
+    for (size_t parent; i && heap[parent = (i - 1) / CHILDREN] > item; i = parent)
         heap[i] = heap[parent];
     heap[i] = item;
 }

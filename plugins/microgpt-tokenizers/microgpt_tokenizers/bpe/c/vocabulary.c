@@ -29,10 +29,7 @@ void mg_vocabulary_free(mg_vocabulary *vocabulary)
 
 int mg_vocabulary_add(mg_vocabulary *vocabulary, const uint8_t *bytes, size_t n)
 {
-    const uint32_t before = vocabulary->tokens.n, token = mg_byte_table_add(&vocabulary->tokens, bytes, n);
-    if (token == MG_NOBODY)
-        return MG_NO_MEMORY;
-    return token < before ? MG_NO_TOKEN : MG_DONE;
+    return mg_byte_table_add(&vocabulary->tokens, bytes, n) == MG_NOBODY ? MG_NO_MEMORY : MG_DONE;
 }
 
 int mg_vocabulary_find_singles(mg_vocabulary *vocabulary)

@@ -20,7 +20,7 @@ enum { MG_DONE = 0, MG_NO_MEMORY = -1, MG_NO_TOKEN = -2 };
 int mg_vocabulary_init(mg_vocabulary *vocabulary);
 void mg_vocabulary_free(mg_vocabulary *vocabulary);
 
-/* The next token. MG_NO_TOKEN where its bytes are known already. */
+/* The next token; no other has its bytes. */
 int mg_vocabulary_add(mg_vocabulary *vocabulary, const uint8_t *bytes, size_t n);
 
 /* Look for the tokens of the single bytes, once all are there. MG_NO_TOKEN where one is missing. */
