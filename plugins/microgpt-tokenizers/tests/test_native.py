@@ -64,6 +64,13 @@ def test_merges_are_the_twin_s_and_the_naive_ones(seed: int) -> None:
     assert len(set(names_of(found))) == 256 + len(found)
 
 
+@pytest.mark.parametrize(("n", "least"), [(-1, 2), (10**30, 2), (5, 10**30), (5, -(10**9)), (5, 0)])
+def test_numbers_that_mean_all_or_nothing(n: int, least: int) -> None:
+    texts = ["abc abc ab"]
+    expected = training.train_merges(texts, n, pattern="gpt2", min_frequency=least)
+    assert native.train_merges(texts, n, pattern="gpt2", min_frequency=least) == expected
+
+
 def test_planted_another_order_of_equals_is_seen() -> None:
     """Were equals taken in the order in which they come, these texts would tell."""
     texts = ["ba ba cd cd"]

@@ -18,6 +18,7 @@ from microgpt_tokenizers.bpe.splitting import Splitter
 DEF SLICE = 1 << 22  # bytes of a text, between two looks at what the person wants
 DEF PLACES = 1 << 20  # the same of merging
 DEF BATCH = 1 << 16  # characters that a thread takes at once, in whole texts
+DEF MOST_MERGES = 1 << 30  # whoever wants more can't mean it
 
 
 cdef extern from "Python.h":
@@ -199,7 +200,7 @@ def train_merges(texts, n_merges, *, pattern, min_frequency=2, progress=None):
         counter.count(text)
         if progress:
             progress("reading", done, 0)
-    cdef Trainer trainer = Trainer(counter, n_merges, min_frequency)
+    cdef Trainer trainer = Trainer(counter, max(0, min(n_merges, MOST_MERGES)), min(min_frequency, 1 << 62))
     cdef bint more = True
     while more:
         more = trainer.go_on()

@@ -9,7 +9,6 @@
 #include "hash.h"
 
 enum { FIRST_SLOTS = 1 << 10 };
-static const uint32_t MOST = UINT32_MAX / 2;
 
 static mg_byte_slot *free_slots(uint32_t n)
 {
@@ -57,6 +56,8 @@ uint32_t mg_byte_table_find(const mg_byte_table *table, const uint8_t *bytes, si
 /* Twice as many slots. */
 static int rehash(mg_byte_table *table)
 {
+    if (table->n_slots > UINT32_MAX / 4)
+        return -1;
     const uint32_t n_slots = 2 * table->n_slots, mask = n_slots - 1;
     mg_byte_slot *slots = free_slots(n_slots);
     if (!slots)
@@ -80,8 +81,6 @@ uint32_t mg_byte_table_add(mg_byte_table *table, const uint8_t *bytes, size_t n)
     mg_byte_slot *slot = slot_of(table, bytes, n, hash);
     if (slot->number != MG_NOBODY)
         return slot->number;
-    if (table->n >= MOST)
-        return MG_NOBODY;
     uint8_t *all = mg_grown(table->bytes, &table->room_for_bytes, table->n_bytes + n, 1);
     if (!all)
         return MG_NOBODY;

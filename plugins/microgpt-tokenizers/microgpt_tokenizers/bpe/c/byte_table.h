@@ -29,7 +29,7 @@ void mg_byte_table_free(mg_byte_table *table);
 /* The number of a string, MG_NOBODY where it isn't in. */
 uint32_t mg_byte_table_find(const mg_byte_table *table, const uint8_t *bytes, size_t n);
 
-/* The number of a string, which is put in if it isn't yet. MG_NOBODY without memory, or with 2^31 strings. */
+/* The number of a string, which is put in if it isn't yet. MG_NOBODY without memory, or with 2^29 strings. */
 uint32_t mg_byte_table_add(mg_byte_table *table, const uint8_t *bytes, size_t n);
 
 static inline uint64_t mg_byte_table_begin(const mg_byte_table *table, uint32_t number)
