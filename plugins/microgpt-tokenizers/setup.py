@@ -13,7 +13,7 @@ setup(
         Extension(
             "microgpt_tokenizers.bpe.native",
             [str(SOURCES / "native.pyx"), *sorted(str(file) for file in SOURCES.glob("c/*.c"))],
-            depends=sorted(str(file) for file in SOURCES.glob("c/*.h")),
+            depends=sorted(str(file) for pattern in ("c/*.h", "*.pxi") for file in SOURCES.glob(pattern)),
             extra_compile_args=["/O2", "/std:c11"] if WINDOWS else ["-O3", "-std=c11"],
             optional=True,  # without it pip says so, and the twins in Python do the same work
         )

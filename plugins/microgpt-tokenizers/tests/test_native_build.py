@@ -27,7 +27,7 @@ def test_without_a_compiler_it_is_left_out(tmp_path: Path) -> None:
 def test_every_source_is_compiled_and_every_header_is_read() -> None:
     """A file that nobody takes would be forgotten when it changes."""
     names = {file.name for file in SOURCES.glob("c/*.h")}
-    text = "".join(file.read_text(encoding="utf-8") for file in (*SOURCES.glob("c/*"), SOURCES / "native.pyx"))
+    text = "".join(file.read_text(encoding="utf-8") for file in (*SOURCES.glob("c/*"), *SOURCES.glob("*.p[yx][xi]")))
     assert {name for name in names if f'"{name}"' not in text and f'"c/{name}"' not in text} == set()
     assert {file.stem for file in SOURCES.glob("c/*.c")} > {"scan_gpt2", "trainer", "encode", "classes"}
 
