@@ -1,4 +1,4 @@
-"""Encoding: one vocabulary for all threads, and for each of them what it writes to."""
+# From texts to ids: one vocabulary for all threads, and for each of them what it writes to. A part of native.pyx.
 
 DEF BATCH = 1 << 16  # characters that a thread takes at once, in whole texts
 

@@ -1,4 +1,4 @@
-"""Training: chunks are counted, then merges learned from the counts."""
+# Training: chunks are counted, then merges learned from the counts. A part of native.pyx.
 
 DEF PLACES = 1 << 20  # of merging, between two looks at what the person wants
 DEF MOST_MERGES = 1 << 30  # whoever wants more can't mean it

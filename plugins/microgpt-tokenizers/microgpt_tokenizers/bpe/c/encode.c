@@ -10,7 +10,7 @@
 
 #include "grow.h"
 
-enum { PLACES = 1 << 15, FEW = 3, KEPT = 1 << 18 };
+enum { PLACES = 1 << 15, FEW = 3, KEPT = 1 << 16 };
 
 struct mg_remembered { /* half of a cache line */
     mg_key key;
@@ -41,7 +41,7 @@ void mg_encoder_clear(mg_encoder *encoder)
         encoder->tokens = NULL;
         encoder->room = 0;
     }
-    if (encoder->scratch.room_for_nodes > KEPT) {
+    if (encoder->scratch.room_for_ranks > KEPT) {
         mg_scratch_free(&encoder->scratch);
         encoder->scratch = (mg_scratch){0};
     }

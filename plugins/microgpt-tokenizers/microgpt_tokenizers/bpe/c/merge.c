@@ -1,4 +1,7 @@
-/* Short chunks: look at all pairs again and again. Long ones: a heap of them, so that n bytes take n log n. */
+/* Short chunks: look at all pairs again and again. Long ones: a heap of them, so that n bytes take n log n.
+
+   Of a long chunk a token stands at its first place and at its last one, a place being a byte. So the one after it is a
+   step of its length ahead, and of the one before it the last place is right behind. */
 
 #include "merge.h"
 
@@ -10,14 +13,9 @@
 /* With eight children a node has them in one or two lines of the cache, and a heap of a million is seven levels. */
 enum { MOST_LOOKED_AT = 32, CHILDREN = 8 };
 
-struct mg_node {
-    uint32_t token, rank; /* rank: of it and the one after; MG_NOBODY where they can't be joined */
-    uint32_t before, after;
-};
-
 void mg_scratch_free(mg_scratch *scratch)
 {
-    free(scratch->nodes);
+    free(scratch->ranks);
     free(scratch->heap);
 }
 
@@ -78,48 +76,54 @@ static void push(uint64_t *heap, size_t i, uint64_t item)
     heap[i] = item;
 }
 
-/* Ask for the rank of a node and the one after; if they can be joined it goes on the heap, which is then longer. */
-static size_t consider(const mg_vocabulary *vocabulary, mg_scratch *scratch, uint32_t i, size_t n_heap)
+static size_t length(const mg_vocabulary *vocabulary, uint32_t token)
 {
-    struct mg_node *node = scratch->nodes + i;
-    node->rank = node->after == MG_NOBODY ? MG_NOBODY : mg_pair_find(
-        &vocabulary->ranks, node->token, scratch->nodes[node->after].token);
-    if (node->rank != MG_NOBODY)
-        push(scratch->heap, n_heap++, (uint64_t)node->rank << 32 | i);
+    return (size_t)mg_byte_table_length(&vocabulary->tokens, token);
+}
+
+/* Ask for the rank of two neighbours; if they can be joined their place goes on the heap. Returns how many are on it. */
+static size_t consider(
+    const mg_vocabulary *vocabulary, mg_scratch *scratch, size_t place, uint32_t left, uint32_t right, size_t n_heap)
+{
+    const uint32_t rank = mg_pair_find(&vocabulary->ranks, left, right);
+    scratch->ranks[place] = rank;
+    if (rank != MG_NOBODY)
+        push(scratch->heap, n_heap++, (uint64_t)rank << 32 | place);
     return n_heap;
 }
 
 static size_t merge_long(
-    const mg_vocabulary *vocabulary, mg_scratch *scratch, const uint8_t *chunk, uint32_t n, uint32_t *tokens)
+    const mg_vocabulary *vocabulary, mg_scratch *scratch, const uint8_t *chunk, size_t n, uint32_t *tokens)
 {
-    struct mg_node *nodes = scratch->nodes;
-    for (uint32_t i = 0; i < n; i++)
-        nodes[i] = (struct mg_node){vocabulary->singles[chunk[i]], MG_NOBODY, i - 1, i + 1}; /* -1 is MG_NOBODY */
-    nodes[n - 1].after = MG_NOBODY;
-    size_t n_heap = 0;
-    for (uint32_t i = 0; i < n; i++)
-        n_heap = consider(vocabulary, scratch, i, n_heap);
+    size_t n_heap = 0, found = 0;
+    for (size_t i = 0; i < n; i++)
+        tokens[i] = vocabulary->singles[chunk[i]];
+    for (size_t i = 0; i + 1 < n; i++)
+        n_heap = consider(vocabulary, scratch, i, tokens[i], tokens[i + 1], n_heap);
+    scratch->ranks[n - 1] = MG_NOBODY;
     while (n_heap) {
-        const uint32_t rank = (uint32_t)(scratch->heap[0] >> 32), i = (uint32_t)scratch->heap[0];
+        const uint32_t rank = (uint32_t)(scratch->heap[0] >> 32), place = (uint32_t)scratch->heap[0];
         scratch->heap[0] = scratch->heap[--n_heap];
         if (n_heap)
             sink(scratch->heap, n_heap, 0);
-        struct mg_node *node = nodes + i;
-        if (node->rank != rank)
+        if (scratch->ranks[place] != rank)
             continue; /* one of the two has been joined with another since */
-        struct mg_node *gone = nodes + node->after;
-        gone->rank = MG_NOBODY;
-        node->token = made(vocabulary, rank);
-        node->after = gone->after;
-        if (node->after != MG_NOBODY)
-            nodes[node->after].before = i;
-        n_heap = consider(vocabulary, scratch, i, n_heap);
-        if (node->before != MG_NOBODY)
-            n_heap = consider(vocabulary, scratch, node->before, n_heap);
+        const size_t middle = place + length(vocabulary, tokens[place]);
+        const size_t after = middle + length(vocabulary, tokens[middle]);
+        const uint32_t token = made(vocabulary, rank);
+        tokens[place] = tokens[after - 1] = token;
+        scratch->ranks[place] = scratch->ranks[middle] = MG_NOBODY;
+        if (after < n)
+            n_heap = consider(vocabulary, scratch, place, token, tokens[after], n_heap);
+        if (place) {
+            const uint32_t before = tokens[place - 1];
+            n_heap = consider(vocabulary, scratch, place - length(vocabulary, before), before, token, n_heap);
+        }
     }
-    size_t found = 0;
-    for (uint32_t i = 0; i != MG_NOBODY; i = nodes[i].after)
-        tokens[found++] = nodes[i].token;
+    for (size_t i = 0; i < n; found++) {
+        tokens[found] = tokens[i]; /* found is at most i */
+        i += length(vocabulary, tokens[found]);
+    }
     return found;
 }
 
@@ -130,14 +134,14 @@ size_t mg_merge(
         return merge_short(vocabulary, chunk, n, tokens);
     if (n >= MG_NOBODY)
         return 0;
-    struct mg_node *nodes = mg_grown(scratch->nodes, &scratch->room_for_nodes, n, sizeof *nodes);
-    if (!nodes)
+    uint32_t *ranks = mg_grown(scratch->ranks, &scratch->room_for_ranks, n, sizeof *ranks);
+    if (!ranks)
         return 0;
-    scratch->nodes = nodes;
+    scratch->ranks = ranks;
     /* Each of at most n pairs goes on it once; then a join takes one off and puts two on at most. */
     uint64_t *heap = mg_grown(scratch->heap, &scratch->room_for_heap, 2 * (uint64_t)n, sizeof *heap);
     if (!heap)
         return 0;
     scratch->heap = heap;
-    return merge_long(vocabulary, scratch, chunk, (uint32_t)n, tokens);
+    return merge_long(vocabulary, scratch, chunk, n, tokens);
 }

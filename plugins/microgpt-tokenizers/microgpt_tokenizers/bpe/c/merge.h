@@ -7,9 +7,9 @@
 
 /* What a long chunk needs; it grows with the longest one that there was. */
 typedef struct {
-    struct mg_node *nodes;
+    uint32_t *ranks;
     uint64_t *heap;
-    uint64_t room_for_nodes, room_for_heap;
+    uint64_t room_for_ranks, room_for_heap;
 } mg_scratch;
 
 void mg_scratch_free(mg_scratch *scratch);
