@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
 from statistics import median
@@ -22,7 +22,7 @@ from microgpt_bench.results.result import Ratio, Report, part_results, result
 from microgpt_bench.work import checkpoint, tokenize
 from microgpt_bench.work.choice import choice
 from microgpt_bench.work.memory import needed
-from microgpt_bench.work.peers import tokenizer_of, ways_of
+from microgpt_bench.work.peers import by_threads, tokenizer_of, ways_of
 from microgpt_bench.work.startup import COMMANDS
 from microgpt_bench.work.step import LONGEST
 from microgpt_core.errors import ConfigurationError, UnknownNameError
@@ -35,10 +35,11 @@ CHECKS: dict[str, Callable[[Differences], Callable[[Lane], None]]] = {
     "generate": same_text,
     "tokenize": same_tokens,
 }
-KNOWN: dict[str, Callable[[], Collection[str]]] = {  # what can be measured besides golden models
-    "startup": COMMANDS.keys,
+# What can be measured besides golden models, by what this kind of work is told.
+KNOWN: dict[str, Callable[[Mapping[str, Any]], Collection[str]]] = {
+    "startup": lambda more: COMMANDS.keys(),
     "tokenize": tokenize.tasks,
-    "checkpoint": checkpoint.tasks,
+    "checkpoint": lambda more: checkpoint.tasks(),
 }
 Roof = Callable[[str, Candidate], float | None]  # the least seconds of a golden model's step
 
@@ -60,7 +61,7 @@ class Question:
 
     def check(self) -> None:
         """Raises UnknownNameError for a model that there isn't, ConfigurationError for what can't be measured here."""
-        known = KNOWN.get(self.bench, GOLDEN.keys)()
+        known = KNOWN[self.bench](self.more) if self.bench in KNOWN else GOLDEN.keys()
         for model in self.models:
             if model not in known:
                 raise UnknownNameError("model to measure", model, known)
@@ -91,6 +92,7 @@ class Question:
             )
         ]
         if self.bench == "tokenize":
+            own = [replace(one, way=by_threads(self.threads)) for one in own]
             return [*own, *chain.from_iterable(tokenizer_of(peer, self.threads) for peer in self.peers)]
         others = [ways_of(peer, precision, self.threads) for peer, precision in product(self.peers, self.precisions)]
         return [*own, *chain.from_iterable(others)]

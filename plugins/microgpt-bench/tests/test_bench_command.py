@@ -15,10 +15,12 @@ from click.testing import CliRunner, Result
 
 from microgpt_bench import bench as bench_module
 from microgpt_bench.candidate import Candidate
-from microgpt_bench.commands import bench as commands, history
+from microgpt_bench.commands import bench as commands, history, measured, options, tokenize
 from microgpt_bench.measuring.pin import pinned
 from microgpt_bench.measuring.race import Effort, Lane, Say, Timed
+from microgpt_bench.work import tokenize as tokenizing
 from microgpt_bench.work.memory import needed
+from microgpt_bench.work.peers import by_threads
 from microgpt_core.cli.main import main
 from microgpt_core.errors import DoesNotFitError
 
@@ -62,6 +64,10 @@ def fake_race(
     return found
 
 
+def fake_tokenizer(peer: str, threads: int) -> list[Candidate]:
+    return [Candidate(peer, threads=threads, peer=True, way=by_threads(threads))]
+
+
 def fake_ways(peer: str, precision: str, threads: int) -> list[Candidate]:
     return [Candidate(peer, precision, threads, peer=True, way=way) for way in ("eager", "compiled")]
 
@@ -70,10 +76,15 @@ def fake_ways(peer: str, precision: str, threads: int) -> list[Candidate]:
 def faked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench_module, "race", fake_race)
     monkeypatch.setattr(bench_module, "ways_of", fake_ways)
+    monkeypatch.setattr(bench_module, "tokenizer_of", fake_tokenizer)
+    monkeypatch.setattr(tokenizing, "tokenizers", lambda: ["bpe", "char"])
+    monkeypatch.setattr(tokenizing, "reads_ranks", lambda name: name == "bpe")
+    monkeypatch.setattr(tokenizing, "keep", lambda name, texts, vocab_size, file: None)
     monkeypatch.setattr(bench_module, "available_memory", lambda: 4_000_000_000)
-    monkeypatch.setattr(commands, "least_step", lambda model, who, say: 1e-3)
-    monkeypatch.setattr(commands, "least_token", lambda model, who, say: 1e-3)
-    monkeypatch.setattr(commands, "usable_backends", lambda: BACKENDS)
+    monkeypatch.setattr(measured, "least_step", lambda model, who, say: 1e-3)
+    monkeypatch.setattr(measured, "least_token", lambda model, who, say: 1e-3)
+    monkeypatch.setattr(measured, "usable_backends", lambda: BACKENDS)
+    monkeypatch.setattr(bench_module, "cores", lambda: 2)
     monkeypatch.chdir(tmp_path)
 
 
@@ -186,7 +197,7 @@ def test_choices_are_candidates_and_the_first_is_what_others_are_compared_with()
 
 
 def test_values_may_be_lists() -> None:
-    assert commands.Choices().convert("a=[1, 2],{b: [3, 4]}, x", None, None) == ("a=[1, 2]", "a={b: [3, 4]}", "a=x")
+    assert options.Choices().convert("a=[1, 2],{b: [3, 4]}, x", None, None) == ("a=[1, 2]", "a={b: [3, 4]}", "a=x")
 
 
 def test_where_it_is_pinned_is_told() -> None:
@@ -245,7 +256,7 @@ def shown() -> list[str]:
         commands.OPS_EXAMPLES,
         commands.GENERATE_EXAMPLES,
         commands.STARTUP_EXAMPLES,
-        commands.TOKENIZE_EXAMPLES,
+        tokenize.EXAMPLES,
         commands.CHECKPOINT_EXAMPLES,
         history.LIST_EXAMPLES,
         history.BASELINE_EXAMPLES,
@@ -258,6 +269,8 @@ def test_every_command_that_is_shown_works(tmp_path: Path) -> None:
     """In the order in which they are shown: some read what others have written."""
     python = tmp_path / "python"
     python.touch()
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "ranks/r50k_base.tiktoken").touch()
     found = shown()
     assert len(found) > 12
     for words in found:
@@ -275,6 +288,53 @@ def test_tokenizers_and_checkpoints_are_named_by_what_they_do(tmp_path: Path) ->
     said = microgpt("checkpoint", "--model", "e16").stdout
     assert re.search(r"^e16 load +microgpt ", said, re.M)
     assert not list(tmp_path.iterdir())  # what was saved is gone
+
+
+TOKENIZE = ("tokenize", "--tokenizer", "bpe", "--rounds", "2", "--processes", "1", "--json")
+
+
+def rows_of(*args: str) -> list[tuple[str, str, int]]:
+    report = json.loads(microgpt(*TOKENIZE, *args).stdout)
+    return [(one["model"], one["candidate"], one["threads"]) for one in report["results"]]
+
+
+def test_threads_are_raced_one_after_the_other() -> None:
+    assert rows_of("--what", "encode", "--threads", "1,2", "--against", "tiktoken") == [
+        ("bpe encode", "microgpt", 1),
+        ("bpe encode", "tiktoken", 1),
+        ("bpe encode", "microgpt-2-threads", 2),
+        ("bpe encode", "tiktoken-2-threads", 2),
+    ]
+    report = json.loads(microgpt(*TOKENIZE, "--what", "encode", "--threads", "1,2", "--against", "tiktoken").stdout)
+    ratios = [(one["candidate"], one["against"], one["against_way"]) for one in report["ratios"]]
+    assert ratios == [("microgpt", "tiktoken", ""), ("microgpt-2-threads", "tiktoken", "2-threads")]
+
+
+def test_each_of_the_given_vocabularies_is_measured(tmp_path: Path) -> None:
+    for name in ("b.tiktoken", "a.tiktoken", "c.txt"):
+        (tmp_path / name).touch()
+    assert [row[0] for row in rows_of("--ranks", ".")] == [
+        "bpe train", "bpe encode a", "bpe encode b", "bpe decode a", "bpe decode b",
+    ]  # fmt: skip
+    assert [row[0] for row in rows_of("--what", "encode", "--ranks", "b.tiktoken")] == ["bpe encode b"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--threads", "1,x"], "--threads: found 'x', allowed: whole numbers from 1 on"),
+        (["--threads", "0"], "--threads: found '0'"),
+        (["--threads", "3"], "threads: found 3, allowed: at most 2"),
+        (["--ranks", "."], r"--ranks .: found no \*.tiktoken file there"),
+        (["--ranks", "a.txt"], r"--ranks a.txt: found no \*.tiktoken file"),
+        (["--tokenizer", "char", "--ranks", "a.tiktoken"], "none of char reads ranks; bpe does"),
+    ],
+)
+def test_what_tokenize_refuses(args: list[str], message: str, tmp_path: Path) -> None:
+    for name in ("a.txt", "sub/a.tiktoken") if args[0] != "--tokenizer" else ("a.tiktoken",):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert re.search(message, str(microgpt(*TOKENIZE, *args, code=2).exception))
 
 
 def test_the_program_knows_the_command() -> None:

@@ -1,10 +1,6 @@
 """`microgpt bench`: steps, ops, generation, starting, tokenizers, checkpoints, each candidate in its own process."""
 
-import re
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, reduce
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,25 +8,14 @@ from typing import Any
 
 import click
 
-from microgpt_bench.bench import Question, bench, no_roof_known
 from microgpt_bench.commands.compare import command as compare_command
 from microgpt_bench.commands.history import baseline_command, list_command, trend_command
-from microgpt_bench.measuring.race import Effort
-from microgpt_bench.report.chart import chart
-from microgpt_bench.report.markdown import to_markdown
-from microgpt_bench.report.notes import notes
-from microgpt_bench.report.table import tables
-from microgpt_bench.results.result import Report
-from microgpt_bench.results.store import as_json as report_json, default_path, save as save_report
-from microgpt_bench.roofline.least import least_step, least_token
-from microgpt_bench.work import checkpoint as checkpoints, tokenize as tokenizing
-from microgpt_bench.work.kernels import usable_backends
+from microgpt_bench.commands.measured import AUTO, measure, show
+from microgpt_bench.commands.options import Choices, Names, decorated, effort_options
+from microgpt_bench.commands.tokenize import command as tokenize_command
+from microgpt_bench.work import checkpoint as checkpoints
 from microgpt_bench.work.startup import COMMANDS
 from microgpt_bench.work.step import LONGEST
-from microgpt_core.cli.options import json_option
-from microgpt_core.cli.table import print_table
-from microgpt_core.errors import ConfigurationError
-from microgpt_core.storage.atomic import atomic_write
 
 EXAMPLES = """\b
 Examples:
@@ -64,11 +49,6 @@ Examples:
   microgpt bench generate --model char-small --against torch
   microgpt bench generate --model gpt2 --backend simd --precision float32,bfloat16 --against torch
 """
-TOKENIZE_EXAMPLES = """\b
-Examples:
-  microgpt bench tokenize
-  microgpt bench tokenize --tokenizer char --text book.txt --what encode,decode
-"""
 CHECKPOINT_EXAMPLES = """\b
 Examples:
   microgpt bench checkpoint --model e64,char
@@ -78,54 +58,7 @@ Examples:
   microgpt bench startup
   microgpt bench startup --what import --against torch
 """
-AUTO = "auto"
 OWN = ("microgpt",)  # of work that knows no backends
-COMMA = re.compile(r",(?![^\[{]*[\]}])")  # but for those in a list or a mapping
-LINE_EVERY = 5.0  # seconds, where there is no terminal
-FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-class Names(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.4 on
-    """Several names with commas between them."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-class Choices(click.ParamType):  # type: ignore[type-arg]
-    """A setting with several values, as one override for each."""
-
-    name = "choices"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, values = value.partition("=")
-        if not (key and equals and values):
-            self.fail(f"{value!r}: expected KEY=VALUE,VALUE, for example train.recompute=0,1", param, ctx)
-        return tuple(f"{key}={one.strip()}" for one in COMMA.split(values))
-
-
-def effort_options(rounds: int, processes: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """How long to measure, and what to do with what is found."""
-    options = (
-        click.option("--rounds", default=rounds, show_default=True, type=click.IntRange(1), help="In each process."),
-        click.option(
-            "--processes", default=processes, show_default=True, type=click.IntRange(1),
-            help="Of each candidate: where one has its memory is chance.",
-        ),
-        click.option("--no-pin", is_flag=True, help="Let the system move processes between cores."),
-        click.option(
-            "--save", is_flag=False, flag_value="", metavar="[FILE]",
-            help="Keep everything as JSON: in FILE, or under the time in the folder bench, for `list` and `trend`.",
-        ),
-        click.option("--markdown", type=FILE, metavar="FILE", help="Write a table for a pull request."),
-        click.option("--svg", type=FILE, metavar="FILE", help="Draw the speeds."),
-        json_option,
-    )  # fmt: skip
-    return lambda command: decorated(command, options)
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,11 +86,6 @@ longest_option = click.option(
     "--longest", type=click.FloatRange(0, min_open=True), default=LONGEST, show_default=True, metavar="SECONDS",
     help="Leave out what takes microgpt longer for a step.",
 )  # fmt: skip
-
-
-def decorated(command: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
-    """A command with options that are listed in this order."""
-    return reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
 @click.group("bench", epilog=EXAMPLES)
@@ -206,25 +134,6 @@ def startup(**given: Any) -> None:
     show("startup", report, **given)
 
 
-@command.command("tokenize", epilog=TOKENIZE_EXAMPLES)
-@click.option("--tokenizer", "tokenizers", type=Names(), default=AUTO, help="Without it: all that are installed.")
-@click.option("--what", type=Names(), default=",".join(tokenizing.TASKS), show_default=True, help="What it does.")
-@click.option("--text", type=FILE, metavar="FILE", help="Of this text. Without it: the packaged names.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each candidate.")
-@click.option("--against", type=Names(), default="", help="Peers that tokenize; the fastest counts.")
-@effort_options(8, 3)
-def tokenize(tokenizers: tuple[str, ...], what: tuple[str, ...], text: Path | None, **given: Any) -> None:
-    """Time tokenizers: learning a vocabulary, text to numbers, numbers to text.
-
-    With --against, everybody makes the same of the text first.
-    """
-    names = tokenizing.tokenizers() if tokenizers == (AUTO,) else tokenizers
-    models = tuple(f"{name} {task}" for name, task in product(names, what))
-    more = {"text": str(text.absolute()) if text else ""}
-    report = measure("tokenize", model=models, backend=OWN, precision=("float32",), more=more, **given)
-    show("tokenize", report, **given)
-
-
 @command.command("checkpoint", epilog=CHECKPOINT_EXAMPLES)
 @click.option("--model", type=Names(), default="e16,e64,char-small", show_default=True, help="Golden models.")
 @click.option(
@@ -243,78 +152,5 @@ def checkpoint(model: tuple[str, ...], folder: Path, **given: Any) -> None:
     show("checkpoint", report, **given)
 
 
-for further in (compare_command, list_command, baseline_command, trend_command):
+for further in (tokenize_command, compare_command, list_command, baseline_command, trend_command):
     command.add_command(further)
-
-
-def measure(
-    kind: str, *, model: tuple[str, ...], backend: tuple[str, ...], precision: tuple[str, ...], threads: int,
-    against: tuple[str, ...], rounds: int, processes: int, no_pin: bool, environment: tuple[str, ...] = (),
-    vary: tuple[tuple[str, ...], ...] = (), more: Mapping[str, Any] | None = None, no_roof: bool = True,
-    longest: float = LONGEST, **_: Any,
-) -> Report:  # fmt: skip
-    """What the options ask for. Progress goes to stderr."""
-    backends = tuple(b.name for b in usable_backends()) if backend == (AUTO,) else backend
-    environments = [named_python(text) for text in environment]
-    choices = list(product(*vary))
-    question = Question(kind, model, backends, precision, threads, against, environments, longest, choices, more or {})
-    progress = Progress()
-    try:
-        least = least_token if kind == "generate" else least_step
-        roof = no_roof_known if no_roof else partial(least, say=progress.say)
-        return bench(question, Effort(rounds, processes, pinned=not no_pin), progress.say, roof)
-    finally:
-        progress.end()
-
-
-def named_python(text: str) -> tuple[str, str]:
-    """NAME=PYTHON as a pair. Raises ConfigurationError where there is no such interpreter."""
-    name, equals, python = text.partition("=")
-    if not (name and equals and Path(python).is_file()):
-        raise ConfigurationError(
-            f"--environment {text}: expected NAME=PYTHON, with an interpreter that is there: base=.venv/bin/python"
-        )
-    return name, python
-
-
-def show(
-    kind: str, report: Report, *, as_json: bool, save: str | None, markdown: Path | None, svg: Path | None, **_: Any
-) -> None:
-    """Print a report, and write it where that was asked for."""
-    if as_json:
-        click.echo(report_json(report), nl=False)
-    else:
-        for headers, rows in tables(report):
-            print_table(headers, rows)
-            click.echo()
-        for note in notes(report):
-            click.echo(note)
-    if save is not None:
-        path = Path(save) if save else default_path(kind)
-        save_report(report, path)
-        click.echo(f"kept in {path}", err=True)
-    for file, text in ((markdown, to_markdown), (svg, chart)):
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(file, text(report).encode("utf-8"))
-    if not report.results:
-        raise ConfigurationError("nothing was measured; see the reasons above")
-
-
-class Progress:
-    """What is going on, on stderr: one line that changes on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self.last = -LINE_EVERY
-
-    def say(self, text: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{text}", err=True, nl=False)
-        elif time.monotonic() - self.last >= LINE_EVERY:
-            self.last = time.monotonic()
-            click.echo(text, err=True)
-
-    def end(self) -> None:
-        """Leave the line empty for what comes next."""
-        if sys.stderr.isatty():
-            click.echo("\r\x1b[K", err=True, nl=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS",
-    "MICROGPT_THREADS",
+    "RAYON_NUM_THREADS", "MICROGPT_THREADS",
 )  # fmt: skip
 CPUS = Path("/sys/devices/system/cpu")
 SPEEDS = ("cpu_capacity", "cpufreq/cpuinfo_max_freq")  # of a processor; not every kernel has the first

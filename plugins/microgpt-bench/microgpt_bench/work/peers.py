@@ -15,11 +15,16 @@ def find_peer(name: str) -> Peer:
     return peer
 
 
+def by_threads(threads: int) -> str:
+    """What the table adds to the name of who tokenizes, where more than one thread does."""
+    return f"{threads}-threads" if threads > 1 else ""
+
+
 def tokenizer_of(name: str, threads: int) -> list[Candidate]:
     """A peer that tokenizes: there is one way to run it. Raises ConfigurationError for one that doesn't."""
     if type(find_peer(name)).tokenizer is Peer.tokenizer:
         raise ConfigurationError(f"{name}: it has no tokenizer; race it by: microgpt bench step --against {name}")
-    return [Candidate(name, threads=threads, peer=True)]
+    return [Candidate(name, threads=threads, peer=True, way=by_threads(threads))]
 
 
 def ways_of(name: str, precision: str, threads: int) -> list[Candidate]:
