@@ -11,6 +11,7 @@ import click
 from microgpt_core.cli.options import examples, json_option
 from microgpt_core.cli.packs import Extended
 from microgpt_core.cli.table import print_table
+from microgpt_core.errors import DataError
 from microgpt_core.pipeline import builtin
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.pack import PluginError
@@ -60,12 +61,15 @@ def add(name: str, file: Path) -> None:
     click.echo(cache.add(cache.entry(name, known()), file))
 
 
-@command.command("get", epilog=examples("data get ssa-names"))
+@command.command("get", epilog=examples("data get ssa-names", "data get ssa-names --offline"))
 @click.argument("name")
-def get(name: str) -> None:
+@click.option("--offline", is_flag=True, help="Open no connection: fail where it isn't in the cache.")
+def get(name: str, offline: bool) -> None:
     """Fetch NAME over the network, unless it is in the cache."""
     entry = cache.entry(name, known())
-    if not cache.cached(entry):
+    if not cache.cached(entry, verify=offline):
+        if offline:
+            raise DataError(f"{name} isn't in the cache; without a network: microgpt data add {name} FILE")
         click.echo(f"fetching {entry.url}", err=True)
     with click.progressbar(length=entry.size, file=sys.stderr) as bar:
         path = cache.get(entry, lambda done, size: bar.update(done - bar.pos))

@@ -177,6 +177,19 @@ def test_data_is_listed_added_and_found(small_text: Path) -> None:
     (entry,) = json.loads(run("data", "list", "--json"))
     assert (entry["cached"], entry["licence"], len(entry["sha256"])) == (True, "public domain", 64)
     assert run("data", "get", "small").splitlines()[-1] == stored  # it is there: nothing is fetched
+    assert run("data", "get", "small", "--offline").splitlines()[-1] == stored
+
+
+def test_offline_fetches_nothing(small_text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*given: object) -> None:
+        raise AssertionError("a connection was asked for")
+
+    monkeypatch.setattr("microgpt_core.text.download.fetch", fetch)
+    result = CliRunner().invoke(main, ["data", "get", "small", "--offline"])
+    assert result.exit_code == 2
+    assert "small isn't in the cache; without a network: microgpt data add small FILE" in result.stderr
+    with pytest.raises(AssertionError, match="a connection was asked for"):  # the control
+        CliRunner().invoke(main, ["data", "get", "small"], catch_exceptions=False)
 
 
 def test_data_add_refuses_another_file(small_text: Path) -> None:
