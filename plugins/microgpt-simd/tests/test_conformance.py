@@ -27,7 +27,7 @@ class TestBaseline(Elsewhere):
     level = "baseline"
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the levels at both ends are tried on every push
 @pytest.mark.skipif("avx2" not in HERE, reason="this processor has no AVX2")
 class TestAVX2(Elsewhere):
     level = "avx2"

@@ -33,6 +33,7 @@ CONTEXTS = [
     "1{0}23",
     "{0}{0}{0}{0}",
 ]
+ON_EVERY_PUSH = ("a{0}b", " {0} ", "1{0}23")
 # What patterns speak of: cases, title case, both, marks, numbers, kinds of white space, contractions, a long s.
 TRAPS = "aAbBsStTlLeErRvVmMdD''  \n\r\t.!/1234\u0301\u0300ªǅſあ中\u00a0\u2028Ⅷ٣é😀\x85\x1c\u200b"
 
@@ -75,7 +76,9 @@ def test_characters_where_the_kind_changes(pattern: str) -> None:
 
 @pytest.mark.slow
 @PATTERN
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize(
+    "context", [c if c in ON_EVERY_PUSH else pytest.param(c, marks=pytest.mark.long) for c in CONTEXTS]
+)
 def test_every_character(pattern: str, context: str) -> None:
     text = "\n#".join(map(context.format, CHARACTERS))
     assert difference(scanner(pattern), Splitter(pattern).chunks, text) == ""
