@@ -43,10 +43,7 @@ class TextFiles(SplitDataset):
             raise ConfigurationError("path: it is empty; name a file, a folder or a glob such as data/*.txt")
         if self.document not in get_args(Document):
             raise UnknownNameError("document", self.document, get_args(Document))
-        try:
-            " ".encode(self.encoding)
-        except (LookupError, ValueError) as error:
-            raise ConfigurationError(f"encoding: {error}; try utf-8, utf-16, latin-1 or cp1252") from None
+        check_encoding(self.encoding)
 
     @property
     def separate(self) -> bool:  # type: ignore[override]
@@ -83,6 +80,14 @@ class TextFiles(SplitDataset):
                 what = f"holds no *.txt file{instead(place, path)}"
             raise DataError(f"{path}: {what} (looked in {root.resolve()})")
         return files
+
+
+def check_encoding(encoding: str) -> None:
+    """Raise ConfigurationError for an encoding that Python hasn't got."""
+    try:
+        " ".encode(encoding)
+    except (LookupError, ValueError) as error:
+        raise ConfigurationError(f"encoding: {error}; try utf-8, utf-16, latin-1 or cp1252") from None
 
 
 def instead(folder: Path, named: str) -> str:

@@ -1,7 +1,7 @@
 """Training and validation: which documents are held out, so that a model is judged on text it never saw."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -28,14 +28,14 @@ class SplitDataset(Dataset):
         check_fraction(self.validation)
 
     @abstractmethod
-    def all_documents(self) -> list[str]:
+    def all_documents(self) -> Iterable[str]:
         """Every document, in the source's order. Raises DataError where there is nothing to read."""
         raise NotImplementedError
 
     def documents(self, split: Split) -> Iterator[str]:
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
-        sides = split_documents(self.all_documents(), self.validation, self.split_seed)
+        sides = split_documents(list(self.all_documents()), self.validation, self.split_seed)
         return iter(sides[SPLITS.index(split)])
 
 
@@ -67,7 +67,12 @@ def choose(distinct: set[str], validation: float, seed: int) -> set[str]:
     if not validation or len(distinct) < 2:
         return set()
     count = max(1, round(validation * len(distinct)))
-    return set(sorted(distinct, key=lambda d: sha256(f"{seed}/{d}".encode("utf-8", "surrogatepass")).digest())[:count])
+    return set(sorted(distinct, key=lambda document: place_of(document, seed))[:count])
+
+
+def place_of(document: str, seed: int) -> bytes:
+    """Where a document comes in the order by which some are held out: its hash, 32 bytes."""
+    return sha256(f"{seed}/{document}".encode("utf-8", "surrogatepass")).digest()
 
 
 def check_fraction(validation: float) -> None:

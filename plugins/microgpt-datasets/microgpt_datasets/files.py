@@ -6,8 +6,9 @@ from fnmatch import fnmatch
 from typing import IO, ClassVar, Literal
 
 from microgpt_core.errors import DataError, UnknownNameError
+from microgpt_core.text.files import check_encoding
 from microgpt_datasets.reading.archives import is_hidden, streams
-from microgpt_datasets.reading.decoding import check_encoding, lines, whole
+from microgpt_datasets.reading.decoding import lines, whole
 from microgpt_datasets.reading.places import check_paths, find_files
 from microgpt_datasets.splitting import ReadInOrder
 

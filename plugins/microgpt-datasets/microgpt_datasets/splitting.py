@@ -3,31 +3,19 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import chain
 
-from microgpt_core.components.text import Dataset, Split
+from microgpt_core.components.text import Split
 from microgpt_core.errors import DataError, UnknownNameError
-from microgpt_core.text.split import SPLITS, check_fraction, split_documents
+from microgpt_core.text.split import SPLITS, SplitDataset, place_of, split_documents
 
 FEW = 10_000  # documents, and
 SMALL = 1 << 26  # characters, that are looked at together
 
 
 @dataclass(kw_only=True)
-class ReadInOrder(Dataset):
-    """A dataset that reads its documents one after the other and holds the fraction `validation` of them out.
-
-    Fields:
-        validation: the share of the documents (of a single long text: of its characters) that is held out
-        split_seed: chooses which; it isn't the run's seed, so that runs can be compared
-    """
-
-    validation: float = 0.1
-    split_seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_fraction(self.validation)
+class ReadInOrder(SplitDataset):
+    """A dataset whose documents come one after the other: only the first few are held to be split."""
 
     @abstractmethod
     def all_documents(self) -> Iterator[str]:
@@ -53,5 +41,4 @@ class ReadInOrder(Dataset):
         return iter(split_documents(first, self.validation, self.split_seed)[SPLITS.index(split)])
 
     def held_out(self, text: str) -> bool:
-        digest = sha256(f"{self.split_seed}/{text}".encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") < self.validation * 2**64
+        return int.from_bytes(place_of(text, self.split_seed)[:8], "big") < self.validation * 2**64

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from microgpt_core.errors import ConfigurationError, DataError, nearest
+from microgpt_core.text.files import check_encoding
 from microgpt_datasets.reading.archives import streams
-from microgpt_datasets.reading.decoding import MOST_CHARACTERS, check_encoding, lines
+from microgpt_datasets.reading.decoding import MOST_CHARACTERS, lines
 from microgpt_datasets.reading.places import check_paths, find_files
 from microgpt_datasets.splitting import ReadInOrder
 

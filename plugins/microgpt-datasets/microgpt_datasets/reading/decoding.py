@@ -5,19 +5,11 @@ import io
 from collections.abc import Iterator
 from typing import IO
 
-from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.errors import DataError
 
 CHUNK = 1 << 20  # bytes
 MOST_CHARACTERS = 1 << 29  # of one document; no tokenizer gets through more
 BYTE_ORDER_MARK = "\ufeff"
-
-
-def check_encoding(encoding: str) -> None:
-    """Raise ConfigurationError for an encoding that Python hasn't got."""
-    try:
-        " ".encode(encoding)
-    except (LookupError, ValueError) as error:
-        raise ConfigurationError(f"encoding: {error}; try utf-8, utf-16, latin-1 or cp1252") from None
 
 
 def pieces(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
