@@ -63,6 +63,17 @@ def test_an_archive_gives_its_texts_and_leaves_nothing_behind(name: str, put: An
     assert [file.name for file in tmp_path.rglob("*")] == [name]
 
 
+def test_an_archive_of_the_folder_itself_is_read(put: Any) -> None:
+    """As `tar -C folder .` makes it: with an entry for the folder, and names that begin with a dot."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.add(put("texts/a.txt", "one").parent, "./")
+        archive.add(put("texts/b/c.md", "two").parent, "./b")
+    path = put("t.tar", made.getvalue())
+    assert everything(Files(str(path), validation=0)) == ["one", "two"]
+    assert everything(Files(str(path), pattern="b/*.md", validation=0)) == ["two"]
+
+
 @pytest.mark.parametrize(
     ("name", "compress"),
     [("t.txt", bytes), ("t.txt.gz", gzip.compress), ("t.txt.zst", zstandard.compress), ("T.TXT.GZ", gzip.compress)],

@@ -73,7 +73,7 @@ def streams(file: Path) -> Iterator[tuple[str, IO[bytes]]]:
             if len(seen) > MOST_ENTRIES:
                 raise DataError(f"{file}: more than {MOST_ENTRIES:,} entries; unpack it and look what it is")
             if stream is not None:
-                yield f"{file}/{name}", bounded(stream, allowance, file)
+                yield f"{file}/{name.removeprefix('./')}", bounded(stream, allowance, file)
 
 
 def bounded(stream: IO[bytes], allowance: list[int], file: Path) -> IO[bytes]:
@@ -160,7 +160,7 @@ def check_member(file: str, name: str, names: set[str], plain: bool) -> None:
         wrong = "has an absolute path"
     elif ".." in steps:
         wrong = "has a path that leads outside"
-    elif "\0" in name or not name.strip("./\\"):
+    elif "\0" in name or not (name.strip("./\\") or steps == ["."]):  # . is the archive's own folder
         wrong = "has a name that no file has"
     elif "/".join(steps) in names:
         wrong = "is in it twice"
