@@ -181,10 +181,13 @@ def test_what_was_stopped_is_gone_on_with(
         (lambda folder: replace(folder, '"train-00000.bin"', '"../mine.yaml"'), "is no file of this folder"),
     ],
 )
-def test_damaged_shards_are_refused(damage: Any, message: str, run: Run, tmp_path: Path) -> None:
-    damage(prepare(run, tmp_path / "sh").folder)
+def test_damaged_shards_are_refused_and_can_be_made_again(damage: Any, message: str, run: Run, tmp_path: Path) -> None:
+    whole = prepare(run, tmp_path / "sh").index
+    damage(tmp_path / "sh")
     with pytest.raises(DataError, match=message):
         Shards(str(tmp_path / "sh")).tokens("train")
+    assert prepare(run, tmp_path / "sh").index == whole  # as the message says
+    assert list(Shards(str(tmp_path / "sh")).tokens("train")[:]) == ids_of(run, "train")
 
 
 def replace(folder: Path, old: str, new: str) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.errors import ConfigurationError
+from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.storage.atomic import atomic_write
 from microgpt_core.storage.lock import locked
@@ -58,12 +58,19 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if (folder / INDEX).is_file():
-            index = read_index(folder)
-            if index["digest"] == key:
+            if (index := whole_index(folder)) and index.get("digest") == key:
                 return Prepared(folder, index, was_there=True)
             (folder / INDEX).unlink()  # from here on it isn't whole
         write(run, folder, key, processes, shard_tokens, progress)
     return Prepared(folder, read_index(folder), was_there=False)
+
+
+def whole_index(folder: Path) -> dict[str, Any] | None:
+    """The index of shards that are there in full; None where they are damaged, and have to be made again."""
+    try:
+        return read_index(folder)
+    except DataError:
+        return None
 
 
 def check_replaceable(folder: Path) -> None:
