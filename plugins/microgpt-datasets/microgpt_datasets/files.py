@@ -9,7 +9,7 @@ from microgpt_core.errors import DataError, UnknownNameError
 from microgpt_core.text.files import check_encoding
 from microgpt_datasets.reading.archives import is_hidden, streams
 from microgpt_datasets.reading.decoding import lines, whole
-from microgpt_datasets.reading.places import check_paths, find_files
+from microgpt_datasets.reading.places import check_paths, find_files, listed
 from microgpt_datasets.splitting import ReadInOrder
 
 DOCUMENTS = ("file", "line", "paragraph")
@@ -60,7 +60,7 @@ class Files(ReadInOrder):
                         found = True
                         yield text
         if not found:
-            raise DataError(f"{self.path}: no text, only white space in {len(files)} file(s)")
+            raise DataError(f"{', '.join(listed(self.path))}: no text, only white space in {len(files)} file(s)")
 
     def cut(self, stream: IO[bytes], name: str) -> Iterator[str]:
         """The documents of one text."""

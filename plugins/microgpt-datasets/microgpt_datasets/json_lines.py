@@ -50,7 +50,8 @@ class JSONLines(ReadInOrder):
         try:
             value: Any = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{place}: this isn't JSON ({error})") from None
+            said = getattr(error, "msg", error)  # without its own place, which is always in line 1
+            raise DataError(f"{place}: this isn't JSON by itself ({said}); expected an object {{...}} a line") from None
         for step in self.field.split("."):
             if not isinstance(value, dict):
                 raise DataError(f"{place}: expected an object {{...}} with the field {step!r}, found {kind(value)}")

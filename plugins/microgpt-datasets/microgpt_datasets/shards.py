@@ -20,6 +20,7 @@ from typing import Any, ClassVar, overload
 from microgpt_core.components import Dataset
 from microgpt_core.components.text import Split
 from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
+from microgpt_core.storage.lock import LOCK
 from microgpt_core.text.split import SPLITS
 
 INDEX = "shards.json"
@@ -133,10 +134,10 @@ def read_index(folder: Path) -> dict[str, Any]:
             for shard in index["splits"][split]["shards"]:
                 check_shard(folder, shard, index["width"], again)
     except FileNotFoundError:
-        begun = (
-            "begun and not finished: the same command goes on with them" if folder.is_dir() else "made by nothing yet"
-        )
-        raise DataError(f"{folder}: there is no {INDEX}, so these shards were {begun}: microgpt data prepare") from None
+        said = "make shards of a text with microgpt data prepare"
+        if [*folder.glob("*.bin"), *folder.glob(LOCK)]:
+            said = "these shards were begun and not finished: the same microgpt data prepare goes on with them"
+        raise DataError(f"{folder}: there is no {INDEX}; {said}") from None
     except (
         OSError,
         KeyError,

@@ -157,7 +157,7 @@ def test_what_was_stopped_is_gone_on_with(
     monkeypatch.setattr(Writer, "flush", stopped)
     with pytest.raises(KeyboardInterrupt):
         prepare(run, folder, shard_tokens=2000)
-    with pytest.raises(DataError, match="begun and not finished: the same command goes on with them"):
+    with pytest.raises(DataError, match="begun and not finished: the same microgpt data prepare goes on"):
         Shards(str(folder)).tokens("train")  # half of them never look whole
     monkeypatch.setattr(Writer, "flush", lambda writer, split: (written.append("again"), flush(writer, split))[1])
     made = prepare(run, folder, shard_tokens=2000)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from microgpt_core.errors import DataError
+from microgpt_core.text.files import advice
 
 CHUNK = 1 << 20  # bytes
 MOST_CHARACTERS = 1 << 29  # of one document; no tokenizer gets through more
@@ -23,9 +24,7 @@ def pieces(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
         except UnicodeDecodeError as error:
             line, byte = line + error.object[: error.start].count(b"\n"), start - pending + error.start
             found = f"0x{error.object[error.start]:02X} isn't {encoding} text"
-            raise DataError(
-                f"{name}, line {line}, byte {byte}: {found}; set `encoding`, or leave the file out"
-            ) from None
+            raise DataError(f"{name}, line {line}, byte {byte}: {found}; {advice(error.object)}") from None
         start += len(read)
         line += text.count("\n")
         if first and text:

@@ -7,6 +7,7 @@ from pathlib import Path
 from microgpt_core.errors import ConfigurationError, DataError
 
 Paths = str | list[str]
+EVERY = "**/*"
 
 
 def listed(path: Paths) -> list[str]:
@@ -19,7 +20,7 @@ def check_paths(path: Paths) -> None:
         raise ConfigurationError("path: it is empty; name a file, a folder or a glob such as data/**/*.txt")
 
 
-def find_files(path: Paths, base: Path | None, pattern: str = "**/*") -> list[Path]:
+def find_files(path: Paths, base: Path | None, pattern: str = EVERY) -> list[Path]:
     """The files, sorted by their full path, each once. Of a folder those that fit `pattern`, but no hidden ones.
 
     Raises DataError where there are none.
@@ -35,6 +36,8 @@ def matching(path: str, start: Path, pattern: str) -> list[Path]:
     root, wanted = (place, pattern) if place.is_dir() else (start, expanduser(path))
     files = [file for match in glob(wanted, root_dir=root, recursive=True) if (file := root / match).is_file()]
     if not files:
-        what = f"holds no file {pattern}" if place.is_dir() else "is no file, no folder and no glob that matches a file"
+        what = "is no file, no folder and no glob that matches a file"
+        if place.is_dir():
+            what = f"holds no file{'' if pattern == EVERY else f' {pattern}'}"
         raise DataError(f"{path}: {what} (looked in {root.resolve()})")
     return files
