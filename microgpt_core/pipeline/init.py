@@ -11,6 +11,7 @@ from pathlib import Path
 from microgpt_core.errors import DataError
 from microgpt_core.plugins.hints import quoted as as_argument
 from microgpt_core.text.files import TextFiles
+from microgpt_core.text.split import split_documents
 
 FEWEST = 200  # characters: of fewer, nothing is left to learn from once some are held out
 MANY = 50_000  # characters that a larger model makes something of
@@ -33,7 +34,7 @@ HEAD = """\
 # Learns from {path} and writes more like it.   microgpt run {file}
 # Whatever isn't here has a default: microgpt show model gpt. How long it takes: microgpt run {file} --dry-run
 
-# {n_documents:,} {what} of {n_characters:,} characters, {n_different} different ones. {held_out} to judge by.
+# {n_documents:,} {what} of {n_characters:,} characters, {n_different} different ones. {held_out}.
 """
 LONG_TEXT = (
     HEAD
@@ -103,13 +104,22 @@ def starter(data: str | None, file: str, encoding: str = UTF_8) -> str:
         n_characters=text.n_characters,
         n_different=len(set().union(*text.documents)),
         validation=share,
-        held_out=f"{share:.1%} is held out,".replace(".0%", "%"),
+        held_out=held_out(text, share),
         block_size=text.block_size,
         max_steps=max_steps,
         batch_size=BATCH_SIZE,
         passes=passes(max_steps * per_step / text.n_characters),
         **LARGER if larger else SMALL,
     )
+
+
+def held_out(text: Text, share: float) -> str:
+    """How much is kept to judge by: of a few files a whole one, which may be far more than the share of them."""
+    kept = sum(map(len, split_documents(text.documents, share, seed=0)[1])) / text.n_characters
+    wanted = f"{share:.1%}".replace(".0%", "%")
+    if kept < 2 * share:
+        return f"{wanted} is held out, to judge by"
+    return f"{kept:.0%} is held out, to judge by: a whole document. Of a single file only {wanted} would be"
 
 
 def passes(number: float) -> str:

@@ -9,7 +9,7 @@ from os.path import expanduser  # unlike Path's, it leaves a user that there isn
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
-from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
+from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError, nearest
 from microgpt_core.text.split import SplitDataset
 
 Document = Literal["file", "line"]
@@ -75,11 +75,19 @@ class TextFiles(SplitDataset):
         matches = [root / match for match in glob(pattern, root_dir=root, recursive=True)]
         files = [match for match in matches if match.is_file()]
         if not files:
-            what = "is no file, no folder and no glob that matches a file"
+            what = f"is no file, no folder and no glob that matches a file{near(place)}"
             if place.is_dir():
                 what = f"holds no *.txt file{instead(place, path)}"
             raise DataError(f"{path}: {what} (looked in {root.resolve()})")
         return files
+
+
+def near(place: Path) -> str:
+    """A suggestion: what lies where `place` doesn't, and is called much like it."""
+    try:
+        return nearest(place.name, sorted(each.name for each in islice(place.parent.iterdir(), LOOKED_AT)))
+    except OSError:
+        return ""
 
 
 def check_encoding(encoding: str) -> None:

@@ -160,6 +160,22 @@ def test_a_path_stays_a_path_whatever_is_in_it() -> None:
         assert read_yaml(starter(path, "./x.yaml"), "t").data["dataset"]["path"] == path
 
 
+def test_init_says_what_is_really_held_out() -> None:
+    """Documents are held out whole: of two files one, however long it is."""
+    write("one/a.txt", STORY * 30)
+    assert ". 10% is held out, to judge by.\n" in starter("one", "./x.yaml")
+    write("two/a.txt", STORY * 10)
+    write("two/b.txt", STORY * 10 + "!")
+    assert ". 50% is held out, to judge by: a whole document. Of a single file only 10% would be.\n" in starter(
+        "two", "./x.yaml"
+    )
+
+
+def test_init_suggests_the_folder_that_may_be_meant() -> None:
+    write("my-texts/a.txt", STORY * 30)
+    assert "a file (did you mean 'my-texts'?) (looked in " in microgpt("init", "--data", "my-text/").stderr
+
+
 def test_init_writes_the_encoding_into_the_pipeline() -> None:
     Path("old.txt").write_bytes((STORY.replace("a", "à") * 30).encode("latin-1"))
     assert "line 1 isn't utf-8 text; set `encoding`" in microgpt("init", "--data", "old.txt").stderr

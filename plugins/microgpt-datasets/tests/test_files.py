@@ -169,6 +169,8 @@ def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -
     ("dataset", "files", "message"),
     [
         ("{use: files, path: absent}", {}, "absent: is no file, no folder and no glob that matches a file"),
+        ("{use: files, path: book/}", {"books/a": "a"}, "glob that matches a file (did you mean 'books'?) (looked in"),
+        ("{use: files, path: no/book}", {"books/a": "a"}, "no glob that matches a file (looked in "),
         ("{use: files, path: empty}", {"empty/.x": "a"}, "empty: holds no file (looked in "),
         ("{use: files, path: a, pattern: '*.md'}", {"a/x": "a"}, "a: holds no file *.md (looked in "),
         ("{use: files, path: [t.txt, u.txt]}", {"t.txt": "", "u.txt": ""}, "t.txt, u.txt: no text, only white space"),

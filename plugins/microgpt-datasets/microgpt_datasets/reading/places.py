@@ -5,6 +5,7 @@ from os.path import expanduser
 from pathlib import Path
 
 from microgpt_core.errors import ConfigurationError, DataError
+from microgpt_core.text.files import near
 
 Paths = str | list[str]
 EVERY = "**/*"
@@ -36,7 +37,7 @@ def matching(path: str, start: Path, pattern: str) -> list[Path]:
     root, wanted = (place, pattern) if place.is_dir() else (start, expanduser(path))
     files = [file for match in glob(wanted, root_dir=root, recursive=True) if (file := root / match).is_file()]
     if not files:
-        what = "is no file, no folder and no glob that matches a file"
+        what = f"is no file, no folder and no glob that matches a file{near(place)}"
         if place.is_dir():
             what = f"holds no file{'' if pattern == EVERY else f' {pattern}'}"
         raise DataError(f"{path}: {what} (looked in {root.resolve()})")
