@@ -205,3 +205,26 @@ def test_a_component_that_complains_about_none_of_its_fields_is_blamed_whole(tmp
     )
     with pytest.raises(PipelineError, match=r"--set: schedule: not on Mondays"):
         read_pipeline("names", load(builtin, [file]), ["schedule={use: odd, warmup_steps: 3}"])
+
+
+def test_a_default_in_the_place_of_a_mistake_is_not_blamed(tmp_path: Path) -> None:
+    """One mistake is one problem, also where the component wants one of two fields."""
+    file = tmp_path / "bounded.py"
+    file.write_text(
+        "from dataclasses import dataclass\n"
+        "from microgpt_core.components import Schedule\n\n"
+        "@dataclass\n"
+        "class Bounded(Schedule):\n"
+        "    name = 'bounded'\n"
+        "    low: int | None = None\n"
+        "    high: int | None = None\n\n"
+        "    def __post_init__(self):\n"
+        "        if self.low is None and self.high is None: raise ValueError('low: neither this nor `high` is given')\n"
+        "        if self.high and self.high < 0: raise ValueError('high: found a negative number')\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(PipelineError) as caught:
+        read_pipeline("names", load(builtin, [file]), ["schedule={use: bounded, high: -1}"])
+    assert [problem.message for problem in caught.value.problems] == ["schedule.high: found a negative number"]
+    with pytest.raises(PipelineError, match="low: neither this nor `high` is given"):
+        read_pipeline("names", load(builtin, [file]), ["schedule={use: bounded}"])

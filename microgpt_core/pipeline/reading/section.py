@@ -225,7 +225,8 @@ def fitting(registry: Registry, slot: str) -> list[str]:
 def try_out(document: Document, section: Section, values: dict[str, Any]) -> None:
     """Make the component, and note what it says against its fields.
 
-    It says one thing at a time. The fields that it names are then left at their defaults, until it is content.
+    It says one thing at a time. The fields that it names are then left at their defaults, until it is content, or
+    complains about one of these.
     """
     trial = dict(values)
     while True:
@@ -237,7 +238,10 @@ def try_out(document: Document, section: Section, values: dict[str, Any]) -> Non
             raise too_large(document, f"{section.name}.{field}", said) from None
         except ValueError as error:  # as every ConfigurationError is
             said = str(error).removeprefix(f"{section.name}.")
-            named = [word for word in dict.fromkeys(re.findall(r"\w+", said)) if word in trial]
+            words = dict.fromkeys(re.findall(r"\w+", said))
+            if any(word in values and word not in trial for word in words):
+                return
+            named = [word for word in words if word in trial]
             place = (*section.path, *named[:1])
             document.problem(place, said.removeprefix(f"{named[0]}: ") if named else said)
         if not named or any(section.fields[name].required for name in named):
