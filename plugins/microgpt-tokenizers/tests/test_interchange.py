@@ -16,7 +16,7 @@ from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_tokenizers.bpe.ranks import by_ids_alone, every_split, one_merge_each
 from microgpt_tokenizers.bpe.splitting import PATTERNS
 from microgpt_tokenizers.bpe.tokenizer import Bpe
-from microgpt_tokenizers.bpe.vocabulary import Vocabulary
+from microgpt_tokenizers.bpe.vocabulary import Vocabulary, check_ids
 from microgpt_tokenizers.interchange import tiktoken_ranks, tokenizer_json
 from microgpt_tokenizers.interchange.alphabet import TO_TEXT, to_bytes, to_text
 from microgpt_tokenizers.interchange.files import read_vocabulary, write_vocabulary
@@ -220,6 +220,13 @@ def test_what_can_not_be_read_is_refused(tmp_path, scripts, changes, message):
     with pytest.raises(DataError, match=message.replace("|", r"\|").replace("{", r"\{")) as caught:
         read_vocabulary(file)
     assert str(caught.value).startswith(str(file))
+
+
+def test_an_id_that_is_there_twice_is_found_in_a_large_vocabulary():
+    """In one look: to count each of 200,000 would take ten minutes."""
+    tokens = {b"%d" % i: i for i in range(200_000)} | {b"last": 199_999}
+    with pytest.raises(DataError, match="the id 199999 is that of two tokens"):
+        check_ids([*tokens.values()])
 
 
 @pytest.mark.parametrize(

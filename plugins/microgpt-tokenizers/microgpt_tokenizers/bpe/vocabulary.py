@@ -1,5 +1,6 @@
 """What byte-pair encoding has learned, whoever learned it: tokens, merges, special tokens, and how texts are cut."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
@@ -51,7 +52,7 @@ def check_ids(ids: list[int]) -> None:
     if wrong := [i for i in ids if type(i) is not int or not 0 <= i <= LARGEST_ID]:
         raise DataError(f"found the id {wrong[0]!r:.60}, allowed: whole numbers from 0 to {LARGEST_ID:,}")
     if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
+        ((twice, _),) = Counter(ids).most_common(1)
         raise DataError(f"the id {twice} is that of two tokens")
 
 
