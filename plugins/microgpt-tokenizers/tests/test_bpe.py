@@ -50,8 +50,8 @@ def test_a_pipeline_can_allow_them_but_never_the_boundary(scripts):
 
 
 def test_the_longest_name_wins():
-    tokenizer = Bpe(vocab_size=260, special=["<a", "<a>", "a"]).train([])
-    assert tokenizer.encode("<a><aa", allow_special=["a", "<a", "<a>"]) == [258, 257, 259]
+    tokenizer = Bpe(vocab_size=260, special=["<a", "<a>", "aa"]).train([])
+    assert tokenizer.encode("<a><aaa", allow_special=["aa", "<a", "<a>"]) == [258, 257, 259]
 
 
 @pytest.mark.parametrize(

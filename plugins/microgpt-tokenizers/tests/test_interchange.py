@@ -275,6 +275,14 @@ def test_what_a_format_can_not_say_is_refused(tmp_path, scripts):
         write_vocabulary(vocabulary, tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize("name", ["a", "Ġ", "Ġthe"])
+def test_a_special_token_that_others_would_take_for_a_token_is_refused(scripts, name):
+    with pytest.raises(
+        DataError, match=f"the special token '{name}' is spelled as a token is; call it <|".replace("|", r"\|")
+    ):
+        learned({"the": "the cat in the hat and the dog " * 9}, special=[name])
+
+
 VALUES = [None, True, -1, 1e9, 7, "", "a b", "\ud800", [], {}, [[]], ["a", "b"], {"type": "BPE"}, {"content": "x"}]
 
 

@@ -7,6 +7,7 @@ from typing import Self, TypeAlias
 
 from microgpt_core.errors import DataError
 from microgpt_core.text.char import Form
+from microgpt_tokenizers.interchange.alphabet import TO_BYTE, to_bytes
 
 Merge: TypeAlias = tuple[bytes, bytes]
 
@@ -45,6 +46,7 @@ class Vocabulary:
             )
         check_ids([*self.tokens.values(), *self.special.values()])
         check_merges(self.merges or [], self.tokens)
+        check_special(self.special, self.tokens)
         return self
 
 
@@ -64,6 +66,13 @@ def check_merges(merges: Iterable[Merge], tokens: Mapping[bytes, int]) -> None:
         seen.add((left, right))
         if unknown := [part for part in (left, right, left + right) if part not in tokens]:
             raise DataError(f"the merge of {left!r:.60} and {right!r:.60}: {unknown[0]!r:.60} is no token")
+
+
+def check_special(names: Iterable[str], tokens: Mapping[bytes, int]) -> None:
+    """A name that is written as a token is: in a tokenizer.json, or a vocab.json, the two would be one."""
+    for name in names:
+        if set(name) <= TO_BYTE.keys() and to_bytes(name) in tokens:
+            raise DataError(f"the special token {name!r:.60} is spelled as a token is; call it <|{name:.60}|>, say")
 
 
 def learned(
