@@ -138,6 +138,7 @@ def test_a_model_s_tokenizer_is_found(here):
 @pytest.mark.parametrize(
     ("words", "stdin", "said"),
     [
+        ("train a.txt -o no/x.json", b"", "no/x.json: there is no folder no to write it into; make it first"),
         ("train none.txt", b"", "none.txt: is no file, no folder and no glob that matches a file"),
         ("train bad.txt", b"", "byte 0xFF isn't UTF-8 text"),
         ("train a.txt -o a.txt", b"", "a.txt: no format ends like this"),

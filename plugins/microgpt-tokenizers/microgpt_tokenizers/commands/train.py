@@ -62,7 +62,9 @@ def command(
 
 
 def check_free(output: Path, force: bool) -> None:
-    """Raise ConfigurationError where something is there that would be lost, or no format has this name."""
+    """Raise ConfigurationError where something would be lost, there is no folder, or no format has this name."""
     check_name(output)
     if output.exists() and not force:
         raise ConfigurationError(f"{output} exists already; --force replaces it, --output writes somewhere else")
+    if output.suffix and not output.parent.is_dir():
+        raise ConfigurationError(f"{output}: there is no folder {output.parent} to write it into; make it first")
