@@ -54,6 +54,7 @@ def microgpt_schedules() -> dict[str, str]:
         "step": "microgpt_optimizers.schedules:StepDown",
         "exponential": "microgpt_optimizers.schedules:Exponential",
         "inverse-sqrt": "microgpt_optimizers.schedules:InverseSqrt",
+        "one-cycle": "microgpt_optimizers.schedules:OneCycle",
         "wsd": "microgpt_optimizers.schedules:WSD",
         "plateau": "microgpt_optimizers.plateau:Plateau",
     }

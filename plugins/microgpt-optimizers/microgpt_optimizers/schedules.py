@@ -142,3 +142,41 @@ class WSD(WarmUp):
         way = max(0.0, (progress - (1.0 - self.decay)) / self.decay)
         gone = {"sqrt": sqrt(way), "linear": way, "cosine": 0.5 * (1.0 - cos(pi * way))}[self.curve]
         return 1.0 - (1.0 - self.final) * gone
+
+
+@dataclass
+class OneCycle(WarmUp):
+    """Up along half a cosine, and down along another. Smith and Topin 2017, arXiv:1708.07120; as PyTorch has it.
+
+    Fields:
+        warmup_steps: steps before the cycle, over which the rate rises from near 0 to where it begins
+        rise: the share of the cycle's steps in which it goes up
+        begin: the factor at its first step
+        final: the factor at its last step
+    """
+
+    name = "one-cycle"
+
+    rise: float = 0.3
+    begin: float = 0.04
+    final: float = 4e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_fraction("rise", self.rise)
+        check_fraction("begin", self.begin)
+        check_fraction("final", self.final)
+
+    def factor(self, step: int, max_steps: int) -> float:
+        if step < self.warmup_steps:
+            return self.begin * super().factor(step, max_steps)
+        step, last = step - self.warmup_steps, max_steps - self.warmup_steps - 1
+        top = max(0.0, self.rise * (last + 1) - 1.0)  # the step of the full rate, which may lie between two
+        if step < top:
+            return self.begin + (1.0 - self.begin) * along_a_cosine(step / top)
+        return 1.0 - (1.0 - self.final) * along_a_cosine((step - top) / max(last - top, 1.0))
+
+
+def along_a_cosine(way: float) -> float:
+    """From 0 to 1, slowly at both ends."""
+    return 0.5 * (1.0 - cos(pi * way))

@@ -8,7 +8,7 @@ import pytest
 from microgpt_core.components import Schedule
 from microgpt_core.errors import ConfigurationError
 from microgpt_optimizers.plateau import Plateau
-from microgpt_optimizers.schedules import WSD, Exponential, InverseSqrt, Restarts, StepDown
+from microgpt_optimizers.schedules import WSD, Exponential, InverseSqrt, OneCycle, Restarts, StepDown
 
 N = 100
 
@@ -42,6 +42,16 @@ def test_inverse_square_root() -> None:
     assert found[64] == pytest.approx(0.5)
     assert found[40] == pytest.approx(sqrt(16 / 40))
     assert factors(InverseSqrt(warmup_steps=0))[3] == 0.5
+
+
+def test_one_cycle_goes_up_and_down() -> None:
+    found = factors(OneCycle(rise=0.3, begin=0.1, final=0.01))
+    assert (found[0], found[29], found[99]) == pytest.approx((0.1, 1.0, 0.01))
+    assert found[:30] == sorted(found[:30])
+    assert found[29:] == sorted(found[29:], reverse=True)
+    assert factors(OneCycle(warmup_steps=4, begin=0.1), 5) == pytest.approx([0.025, 0.05, 0.075, 0.1, 1.0])
+    for rise in (0.0, 1.0):  # down all the way, or up
+        assert max(factors(OneCycle(rise=rise))) == 1.0
 
 
 @pytest.mark.parametrize(("curve", "half"), [("linear", 0.5), ("cosine", 0.5), ("sqrt", 1.0 - sqrt(0.5))])
@@ -85,6 +95,9 @@ def test_a_plateau_is_noticed_after_the_patience_and_known_from_then_on() -> Non
         (lambda: Restarts(growth=0.5), "growth: found 0.5, allowed: 1 or more"),
         (lambda: Restarts(floor=2.0), "floor: found 2.0"),
         (lambda: Exponential(final=0.0), "final: found 0.0"),
+        (lambda: OneCycle(rise=1.5), "rise: found 1.5, allowed: 0 to 1"),
+        (lambda: OneCycle(begin=-0.1), "begin: found -0.1"),
+        (lambda: OneCycle(final=2.0), "final: found 2.0"),
         (lambda: WSD(decay=0.0), "decay: found 0.0"),
         (lambda: WSD(decay=1.5), "decay: found 1.5"),
         (lambda: WSD(curve="square"), "curve: found square, allowed: sqrt, linear or cosine"),
@@ -116,9 +129,15 @@ def pytorch(make: Any, losses: list[float] | None = None, n: int = N) -> list[fl
     [
         (StepDown(every=7, gamma=0.3), lambda s, o: s.StepLR(o, 7, 0.3)),
         (Exponential(final=0.05), lambda s, o: s.ExponentialLR(o, 0.05 ** (1 / N))),
+        (
+            OneCycle(rise=0.35, begin=0.1, final=0.001),
+            lambda s, o: s.OneCycleLR(
+                o, 1.0, total_steps=N, pct_start=0.35, div_factor=10, final_div_factor=100, cycle_momentum=False
+            ),
+        ),
         (Restarts(period=7, growth=2.0, floor=0.1), lambda s, o: s.CosineAnnealingWarmRestarts(o, 7, 2, eta_min=0.1)),
     ],
-    ids=["step", "exponential", "restarts"],
+    ids=["step", "exponential", "one-cycle", "restarts"],
 )
 def test_factors_are_pytorch_s(schedule: Schedule, make: Any) -> None:
     assert factors(schedule) == pytest.approx(pytorch(make), abs=1e-12)
