@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from array import array
@@ -19,6 +20,7 @@ from microgpt_core.pipeline.check import check
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.testing import check_dataset
 from microgpt_core.text.char import Char
+from microgpt_datasets.commands import prepare as prepare_command
 from microgpt_datasets.preparing import encoding
 from microgpt_datasets.preparing.prepare import prepare
 from microgpt_datasets.preparing.writing import Writer
@@ -236,6 +238,20 @@ def test_prepare_files_from_the_command_line(put: Any, tmp_path: Path, monkeypat
     code, said = command("prepare", "s.yaml")
     assert code == 2
     assert "is numbers already" in said
+
+
+@pytest.mark.usefixtures("many_pieces")
+def test_where_there_is_no_terminal_a_line_now_and_then_says_how_far_it_is(
+    put: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(prepare_command, "LINE_EVERY", 0.0)
+    put("a.txt", TEXT)
+    said = command("prepare", "a.txt", "--document", "line", "-o", "sh", "--processes", "1")[1]
+    told = [int(done.replace(",", "")) for done in re.findall(r"train: ([\d,]+) of 1,800 documents", said)]
+    assert told == sorted(set(told))
+    assert len(told) > 10
+    assert told[-1] == 1800
 
 
 def test_stats_count_what_comes_twice_and_what_both_splits_share(put: Any, tmp_path: Path) -> None:

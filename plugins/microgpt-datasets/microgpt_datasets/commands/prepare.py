@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from microgpt_core.plugins.selection import Plugins
 from microgpt_datasets.commands.sources import run_of, source_options
 from microgpt_datasets.preparing.prepare import SHARD_TOKENS, prepare
 from microgpt_datasets.preparing.writing import usable_cores
+
+LINE_EVERY = 5.0  # seconds, where there is no terminal
 
 
 @click.command("prepare", epilog=examples("data prepare mine.yaml", "data prepare books/ --tokenizer char -o shards"))
@@ -39,11 +42,16 @@ def command(
     is gone on with.
     """
     run = run_of(sources, document, tokenizer, overrides, plugins)
+    said = time.monotonic()
     with click.progressbar(length=0, file=sys.stderr, label="documents") as bar:
 
         def progress(split: str, done: int, total: int) -> None:
+            nonlocal said
             bar.label, bar.length = split, total
             bar.update(done - bar.pos)
+            if not sys.stderr.isatty() and time.monotonic() - said >= LINE_EVERY:
+                said = time.monotonic()
+                click.echo(f"{split}: {done:,} of {total:,} documents", err=True)
 
         made = prepare(run, output, processes=processes or usable_cores(), shard_tokens=shard_tokens, progress=progress)
     splits = made.index["splits"]
