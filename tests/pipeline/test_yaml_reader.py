@@ -76,6 +76,7 @@ def test_an_empty_text_is_nothing(empty: str) -> None:
         ("model: {n_layer: 1 n_head: 2}", 1, 26, "a comma is missing"),
         ("prompts: [a, b", 1, 15, "the [ in line 1 isn't closed"),
         ("name: x\ntext: 'abc\n", 2, 7, "this quote isn't closed"),
+        ('path: "C:\\Users\\me"', 1, 12, "a backslash in double quotes starts an escape; use single quotes"),
         ('path: "C:\\data"', 1, 11, "backslash"),
         ("name: x\nseed 5\n", 2, 1, "expected `key: value`"),
         ("name: x\nseed:5\n", 2, 1, "a colon is followed by a space"),

@@ -49,6 +49,7 @@ PLAIN_WORDS = [
     ("expected the node content", "a value is missing here"),
     ("while scanning an a", "a text can't start with * or &; put it in quotes"),  # an alias or an anchor
     ("unknown escape character", "a backslash in double quotes starts an escape; use single quotes"),
+    ("expected escape sequence", "a backslash in double quotes starts an escape; use single quotes"),  # C:\Users
     ("while scanning a quoted scalar", "this quote isn't closed"),
     ("that cannot start any token", "a text can't start with this character; put it in quotes"),
     ("sequence entries are not allowed here", "a list item can't start here; start a new line"),
