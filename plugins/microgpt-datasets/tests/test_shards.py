@@ -201,6 +201,10 @@ def test_a_folder_with_something_else_in_it_is_left_alone(run: Run, put: Any, tm
     put("sh/thesis.doc", "a")
     with pytest.raises(ConfigurationError, match=r"there is something else in it \(thesis.doc\)"):
         prepare(run, tmp_path / "sh")
+    vocabulary = put("mine/tokenizer.json", "{}")
+    with pytest.raises(ConfigurationError, match=r"there is something else in it \(tokenizer.json\)"):
+        prepare(run, vocabulary.parent)
+    assert vocabulary.read_bytes() == b"{}"
 
 
 def test_shards_cant_be_mixed(run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.storage.atomic import atomic_write
-from microgpt_core.storage.lock import locked
+from microgpt_core.storage.lock import LOCK, locked
 from microgpt_core.text.cache import cache_folder
 from microgpt_core.text.split import SPLITS
 from microgpt_datasets.preparing.encoding import Piece, encoded
@@ -75,7 +75,8 @@ def whole_index(folder: Path) -> dict[str, Any] | None:
 
 def check_replaceable(folder: Path) -> None:
     """Raise ConfigurationError where something lies in the folder that this program didn't put there."""
-    ours = (INDEX, TOKENIZER, "progress.json")
+    begun = (folder / INDEX).exists() or (folder / LOCK).exists()  # else a tokenizer.json there is the person's
+    ours = (INDEX, "progress.json", *[TOKENIZER] * begun)
     found = [file.name for file in folder.glob("*") if file.name not in ours and file.suffix not in (".bin", ".lock")]
     others = [name for name in found if not name.startswith(".")]
     if others:
