@@ -85,9 +85,10 @@ class TextFiles(SplitDataset):
 def near(place: Path) -> str:
     """A suggestion: what lies where `place` doesn't, and is called much like it."""
     try:
-        return nearest(place.name, sorted(each.name for each in islice(place.parent.iterdir(), LOOKED_AT)))
+        names = {each.name for each in islice(place.parent.iterdir(), LOOKED_AT)}
     except OSError:
         return ""
+    return "" if place.name in names else nearest(place.name, sorted(names))
 
 
 def check_encoding(encoding: str) -> None:

@@ -14,6 +14,7 @@ from microgpt_core.pipeline.reading.overrides import from_environment
 from microgpt_core.pipeline.reading.read import read_pipeline
 from microgpt_core.pipeline.reading.yaml_reader import read_yaml
 from microgpt_core.plugins.loader import load
+from microgpt_core.text.files import near
 
 SHORT = ["--set", "train.max_steps=2", "--set", "dataset.validation=0.01", "--set", "stages=[train]"]
 STORY = "Once there was a model that had read one story, and this was it.\n"
@@ -174,6 +175,8 @@ def test_init_says_what_is_really_held_out() -> None:
 def test_init_suggests_the_folder_that_may_be_meant() -> None:
     write("my-texts/a.txt", STORY * 30)
     assert "a file (did you mean 'my-texts'?) (looked in " in microgpt("init", "--data", "my-text/").stderr
+    assert "a file (looked in " in microgpt("init", "--data", "no-folder/my-text").stderr
+    assert near(Path("my-texts")) == ""  # what is there isn't suggested in its own place: a pipe, say
 
 
 def test_init_writes_the_encoding_into_the_pipeline() -> None:
