@@ -7,9 +7,11 @@ import random
 import stat
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -109,6 +111,23 @@ def evil() -> Iterator[tuple[str, str, bytes]]:
     yield "zip: cut short", "t.zip", zip_of([("a.txt", stat.S_IFREG, b"a" * 500)])[:-30]
 
 
+def headed(kind: bytes, n: int) -> bytes:
+    """A tar whose first member has `n` bytes of names before it, as extended headers have."""
+    info = tarfile.TarInfo("a.txt")
+    info.type, info.size = kind, n
+    return info.tobuf(tarfile.USTAR_FORMAT) + bytes(n + -n % 512) + tar([("a.txt", tarfile.REGTYPE, "")])
+
+
+def with_holes() -> bytes:
+    """A tar of a file with holes, as version 1.0 of that format has it: the list of them comes before the content."""
+    info = tarfile.TarInfo("a.txt")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1"}
+    holes = b"900000000\n" + b"1\n" * (1 << 20)
+    info.size = len(holes)
+    return info.tobuf(tarfile.PAX_FORMAT) + holes
+
+
+HEADS = {kind: headed(kind, 1 << 23) for kind in (b"x", b"g", b"X", b"L", b"K")}
 EVIL = list(evil())
 
 
@@ -177,6 +196,35 @@ def test_a_reader_that_checks_nothing_is_found(tmp_path: Path, monkeypatch: pyte
         (path.parent / name).write_bytes(data)
         let_in += harmed(path.parent / name, read)
     assert let_in >= 30
+
+
+def peak_of(read: Callable[[], object]) -> int:
+    """The bytes of Python that reading a damaged or evil archive takes at most."""
+    tracemalloc.start()
+    try:
+        with pytest.raises((DataError, tarfile.TarError, ValueError)):
+            read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [*HEADS.values(), with_holes()], ids=[*map(repr, HEADS), "holes"])
+def test_a_header_takes_no_memory_worth_speaking_of(data: bytes, put: Any) -> None:
+    path = put("t.tgz", gzip.compress(data, 1))
+    assert peak_of(lambda: read(path)) < 2_000_000
+
+
+@pytest.mark.parametrize("kind", [b"x", b"L"])
+def test_a_header_that_is_held_in_memory_is_found(kind: bytes, put: Any) -> None:
+    """The control: the standard library by itself."""
+    path = put("t.tgz", gzip.compress(HEADS[kind], 1))
+
+    def trusting() -> None:
+        with tarfile.open(path, "r|gz") as archive:
+            raise ValueError(archive.getnames())
+
+    assert peak_of(trusting) > 8_000_000
 
 
 @pytest.mark.parametrize("name", ["t.zip", "t.tar", "t.tar.zst", "t.gz", "t.tgz"])

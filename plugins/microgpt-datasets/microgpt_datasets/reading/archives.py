@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import zstandard
 
@@ -24,6 +24,14 @@ from microgpt_core.errors import DataError
 
 MOST_ENTRIES = 100_000
 MOST_BYTES = 1 << 36  # of all that comes out of one file: 64 GiB; what is meant to fill a disk is more
+LONGEST_HEADER = 1 << 20  # of names and the like
+HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.zst")
 COMPRESSED = (".gz", ".tgz", ".zst")
 DRIVE = re.compile(r"[A-Za-z]:")
@@ -108,6 +116,22 @@ def decompressed(file: Path) -> Iterator[IO[bytes]]:
             yield raw
 
 
+class Header(tarfile.TarInfo):
+    """What stands before a member of a tar. The standard library holds all of it in memory, however long it is."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in HEADERS and header.size > LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes, allowed: {LONGEST_HEADER:,}")
+        return header
+
+    def _proc_sparse(self, *told: object) -> Self:
+        raise tarfile.ReadError("a file with holes, whose list of them has no bounds")
+
+    _proc_gnusparse_10 = _proc_sparse
+
+
 Members = Iterator[tuple[str, IO[bytes] | None]]  # None: a folder
 
 
@@ -120,7 +144,7 @@ def archive_members(file: Path, opened: ExitStack) -> Members | None:
         return zip_members(opened.enter_context(zipfile.ZipFile(file)), str(file))
     stream = opened.enter_context(decompressed(file))
     whole = bounded(stream, [2 * MOST_BYTES], file)  # headers and padding too
-    return tar_members(opened.enter_context(tarfile.open(fileobj=whole, mode="r|")), str(file))
+    return tar_members(opened.enter_context(tarfile.open(fileobj=whole, mode="r|", tarinfo=Header)), str(file))
 
 
 def zip_members(archive: zipfile.ZipFile, file: str) -> Members:
