@@ -20,7 +20,12 @@ class Simd(Backend):
 
     name: ClassVar[str] = "simd"
     priority: ClassVar[int] = 20
-    passes: ClassVar[tuple[str, ...]] = ("simd/packed-weights", "simd/fused-loss", "simd/shared-gradient")
+    passes: ClassVar[tuple[str, ...]] = (
+        "simd/packed-weights",
+        "simd/fused-loss",
+        "simd/shared-gradient",
+        "simd/selective-recompute",
+    )
 
     def details(self) -> Mapping[str, str]:
         return {"level": level_and_why(), "threads": threads_and_why()}

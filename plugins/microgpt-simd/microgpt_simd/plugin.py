@@ -35,6 +35,7 @@ def microgpt_passes() -> dict[str, str]:
         "bfloat16": "microgpt_simd.passes.bfloat16:BFloat16",
         "fused-loss": "microgpt_simd.passes.fused_loss:FusedLoss",
         "packed-weights": "microgpt_simd.passes.packed_weights:PackedWeights",
+        "selective-recompute": "microgpt_simd.passes.selective_recompute:SelectiveRecompute",
         "shared-gradient": "microgpt_simd.passes.shared_gradient:SharedGradient",
     }
 

@@ -20,8 +20,10 @@ from microgpt_core.text.batch import Batch, windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_simd.linear_bfloat16 import LinearBFloat16, round_bits
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
+from microgpt_simd.passes import selective_recompute
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.passes.selective_recompute import SelectiveRecompute
 from microgpt_simd.passes.shared_gradient import SharedGradient
 
 FUSED = "linear_cross_entropy"
@@ -117,6 +119,22 @@ def test_shared_gradients_have_the_bits_of_copies(kind: str, options: dict[str, 
     assert len(ops_of(shared, kind)) < len(ops_of(replace(kernels, passes=[FusedLoss()]), kind))
     window = batches(2)
     assert gradients(kind, shared, window, **options)[:2] == gradients(kind, kernels, window, **options)[:2]
+
+
+@pytest.mark.parametrize("options", [{}, {"recompute": 1}], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_made_again_has_the_bits_of_the_first_time(
+    kind: str, options: dict[str, Any], kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selective_recompute, "LARGE", 0)
+    window, passes = batches(2), [FusedLoss(), SharedGradient()]
+    kept = gradients(kind, replace(kernels, passes=passes), window, **options)
+    again = gradients(kind, replace(kernels, passes=[*passes, SelectiveRecompute()]), window, **options)
+    assert again[:2] == kept[:2]
+    before, after = kept[2].training.plan, again[2].training.plan
+    assert after.recomputed_flops > before.recomputed_flops
+    assert after.region_bytes < before.region_bytes
+    assert [call.op.name for call in after.calls if call.again].count(KINDS[kind]["activation"]) == 2  # blocks
 
 
 def test_a_target_outside_the_vocabulary_is_refused(kernels: Kernels) -> None:

@@ -8,9 +8,10 @@ import pytest
 from microgpt_core import ops
 from microgpt_core.components import Pass
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.capture import Captured, plan_of
+from microgpt_core.engine.capture import Captured, plan_of, record
 from microgpt_core.engine.plan import Plan
 from microgpt_core.engine.tensor import Tensor, tensor
+from microgpt_core.engine.value import Call, Trace
 from microgpt_core.models.gpt import GPT
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.reading.read import read_pipeline
@@ -19,13 +20,15 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.text.batch import windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_simd.backend import Simd
-from microgpt_simd.passes import shared_gradient
+from microgpt_simd.passes import selective_recompute, shared_gradient
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.passes.selective_recompute import SelectiveRecompute
 from microgpt_simd.passes.shared_gradient import SharedGradient
 from microgpt_simd.plugin import microgpt_passes
 
 FUSED = "linear_cross_entropy"
+TWO = ["shared-gradient", "selective-recompute"]
 
 
 def plan(*passes: Pass, watch: Sequence[str] = (), of: str = "step", precision: str = "float32", **gpt: Any) -> Plan:
@@ -169,15 +172,76 @@ def test_planted_gradients_that_share_too_freely_are_found(monkeypatch: pytest.M
     assert gradients_of(of_both_again, SharedGradient()) != gradients_of(of_both_again)
 
 
+def again(made: Plan) -> list[str]:
+    """The ops that are made again, in order."""
+    return [call.op.name for call in made.calls if call.again]
+
+
+def test_small_values_are_kept() -> None:
+    assert plan(SelectiveRecompute()).digest == plan().digest
+
+
+@pytest.fixture
+def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selective_recompute, "LARGE", 0)
+
+
+@pytest.mark.parametrize(
+    ("gpt", "expected"),
+    [
+        ({}, ["rmsnorm", "relu2", "rmsnorm", "rmsnorm"]),
+        ({"activation": "gelu", "norm": "layernorm"}, ["layernorm", "gelu", "layernorm", "layernorm"]),
+        ({"activation": "swiglu"}, ["rmsnorm", "swiglu", "rmsnorm", "rmsnorm"]),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("everything_is_large")
+def test_norms_and_activations_are_made_again(gpt: dict[str, Any], expected: list[str]) -> None:
+    """From the last to the first; dropout, whose numbers are drawn, isn't among them."""
+    assert again(plan(SelectiveRecompute(), norm_embedding=False, norm_final=True, dropout=0.1, **gpt)) == expected
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_a_value_that_somebody_keeps_is_made_once() -> None:
+    without = again(plan(SelectiveRecompute(), norm_embedding=False))
+    assert again(plan(SelectiveRecompute(), norm_embedding=False, watch=["block.0.mlp_norm"])) == without[:-1]
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_where_nothing_goes_back_nothing_is_made_again() -> None:
+    assert plan(SelectiveRecompute(), of="value").digest == plan(of="value").digest
+
+
+def middle(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    return ops.tanh(x * y) * y
+
+
+def trace_in_which(changed: str | None) -> Trace:
+    """Of `middle` and its gradients; before these, what tanh reads or makes is set to 0."""
+    trace = record(step_of(middle)[0], ())[0]
+    at = next(i for i, call in enumerate(trace.calls) if call.method == "backward")
+    tanh = next(call for call in trace.calls if call.op is ops.tanh)
+    if changed:
+        trace.calls.insert(at, Call(ops.zero, "forward", {"x": tanh.arguments[changed]}, {}))
+    return trace
+
+
+@pytest.mark.parametrize(("changed", "expected"), [(None, 1), ("x", 0), ("out", 0)])
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_has_changed_in_between_isnt_made_again(changed: str | None, expected: int) -> None:
+    found = SelectiveRecompute().rewrite(trace_in_which(changed), [])
+    assert sum(call.again for call in found.calls) == expected
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, ["packed-weights", "fused-loss", "shared-gradient"]),
-        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", "shared-gradient", "bfloat16"]),
+        ({}, ["packed-weights", "fused-loss", *TWO]),
+        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", *TWO, "bfloat16"]),
         ({"backend": ["reference", "simd"]}, []),
-        ({"kernels": {"linear": "reference"}}, ["shared-gradient"]),
-        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights", "shared-gradient"]),
-        ({"kernels": {"add": "reference"}}, ["packed-weights", "fused-loss"]),
+        ({"kernels": {"linear": "reference"}}, TWO),
+        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights", *TWO]),
+        ({"kernels": {"add": "reference"}}, ["packed-weights", "fused-loss", "selective-recompute"]),
     ],
 )
 def test_which_of_them_a_pipeline_has(given: dict[str, Any], expected: list[str]) -> None:

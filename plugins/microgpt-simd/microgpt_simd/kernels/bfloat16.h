@@ -74,13 +74,17 @@ INLINE void turn_pairs(vf x[LANES], const float *from, int64_t stride, int64_t r
     turn(x);
 }
 
-/* Rows 2 p and 2 p + 1 as the pairs to[p * width], of their next n numbers, LANES at most; the last of an odd number of
-   rows is paired with zeros. */
+/* Rows 2 p and 2 p + 1 as the pairs to[p * width], of their next n numbers; the last of an odd number of rows is paired
+   with zeros. */
 INLINE void pair_two_rows(float *to, int64_t width, const float *from, int64_t stride, int64_t rows, int64_t n)
 {
-    n = n < LANES ? n : LANES;
     for (int64_t p = 0; p < rows; p += 2, to += width, from += 2 * stride)
-        store(to, pair_rows(load_n(from, n), p + 1 < rows ? load_n(from + stride, n) : (vf){0}));
+        for (int64_t i = 0; i < n; i += LANES) {
+            const int64_t some = n - i < LANES ? n - i : LANES;
+            soon(from + AHEAD * stride + i);
+            soon(from + (AHEAD + 1) * stride + i);
+            store(to + i, pair_rows(load_n(from + i, some), p + 1 < rows ? load_n(from + stride + i, some) : (vf){0}));
+        }
 }
 
 #endif

@@ -25,8 +25,10 @@ static matrix pack_rows(float *to, matrix a, int64_t m, int64_t k)
 {
     const int64_t width = pieces(m, LANES) * LANES;
     for (int64_t p = 0; p < k; p++)
-        for (int64_t i = 0; i < m; i += LANES)
+        for (int64_t i = 0; i < m; i += LANES) {
+            soon(a.at + (p + AHEAD) * a.column + i);
             store(to + p * width + i, load_n(a.at + p * a.column + i, m - i < LANES ? m - i : LANES));
+        }
     return (matrix){to, 1, width};
 }
 
@@ -34,13 +36,16 @@ static matrix pack_rows(float *to, matrix a, int64_t m, int64_t k)
 static void pack_columns(float *to, matrix b, int64_t k, int64_t n)
 {
     int64_t width = pieces(n, LANES) * LANES;
+    if (b.column == 1) {
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t j = 0; j < n; j += LANES) {
+                soon(b.at + (p + AHEAD) * b.row + j);
+                store(to + p * width + j, load_n(b.at + p * b.row + j, n - j < LANES ? n - j : LANES));
+            }
+        return;
+    }
     for (int64_t j = 0; j < n; j += LANES) {
         int64_t some = n - j < LANES ? n - j : LANES;
-        if (b.column == 1) {
-            for (int64_t p = 0; p < k; p++)
-                store(to + p * width + j, load_n(b.at + p * b.row + j, some));
-            continue;
-        }
         for (int64_t p = 0; p < k; p += LANES) { /* b.row is 1 */
             int64_t rows = k - p < LANES ? k - p : LANES;
             vf x[LANES];
@@ -64,19 +69,18 @@ static matrix pair_a(float *to, matrix a, int64_t m, int64_t k)
         return (matrix){to, width, 1};
     }
     const int64_t width = pieces(m, LANES) * LANES;
-    for (int64_t i = 0; i < m; i += LANES)
-        pair_two_rows(to + i, width, a.at + i, a.column, k, m - i);
+    pair_two_rows(to, width, a.at, a.column, k, m);
     return (matrix){to, 1, width};
 }
 
 static void pair_columns(float *to, matrix b, int64_t k, int64_t n)
 {
     const int64_t width = pieces(n, LANES) * LANES;
+    if (b.column == 1) {
+        pair_two_rows(to, width, b.at, b.row, k, n);
+        return;
+    }
     for (int64_t j = 0; j < n; j += LANES) {
-        if (b.column == 1) {
-            pair_two_rows(to + j, width, b.at + j, b.row, k, n - j);
-            continue;
-        }
         for (int64_t p = 0; p < k; p += 2 * LANES) { /* b.row is 1 */
             vf x[LANES];
             turn_pairs(x, b.at + j * b.column + p, b.column, n - j, k - p);

@@ -23,6 +23,7 @@
 
 enum { STRETCH = 512 };        /* of k: 512 rows of 64 packed columns are 128 KiB */
 enum { COLUMNS = 16 * LANES }; /* of B that are packed at a time, into at most 512 KiB */
+enum { PAIRED_COLUMNS = 24 * LANES }; /* in bfloat16 768 KiB: packing A once more would cost twice the share of the time */
 enum { ROWS = 96 };            /* of A that are packed at a time, into 192 KiB */
 enum { NEAR = 16384 };         /* bytes that A may span to be read where it lies: half of the first cache */
 
@@ -38,7 +39,7 @@ typedef struct {
 } product;
 
 /* Floats of scratch that a worker needs: packed rows, then packed columns. */
-enum { PRODUCT_SCRATCH = ROWS * STRETCH + COLUMNS * STRETCH };
+enum { PRODUCT_SCRATCH = (ROWS + PAIRED_COLUMNS) * STRETCH };
 
 /* Pack the panels of B that are read together. */
 INLINE void pack_b(float *to, const product *p, cut panels, int64_t k0, int64_t k, int64_t n0, int64_t n, const int paired)
@@ -60,7 +61,7 @@ INLINE void product_in_tiles(const product *p, const int paired)
     const int64_t reach = b.column == 1 ? k * b.row : INT64_MAX / 8;
     const int packs_b = paired || b.column != 1 || (reach * 4 > 16 * NEAR && m > 2 * most_rows[1]);
     const int packs_a = !paired && a.column != 1 && k * a.column * 4 > NEAR;
-    const int64_t columns = packs_b ? (m <= most_rows[1] ? MOST_VECTORS * LANES : COLUMNS) : n;
+    const int64_t columns = packs_b ? (m <= most_rows[1] ? MOST_VECTORS * LANES : paired ? PAIRED_COLUMNS : COLUMNS) : n;
     const int64_t vectors = pieces(n < columns ? n : columns, LANES), most_v = vectors < MOST_VECTORS ? vectors : MOST_VECTORS;
     const int64_t rows = packs_a || paired ? ROWS : m;
     float *const packed_b = p->scratch + ROWS * STRETCH;

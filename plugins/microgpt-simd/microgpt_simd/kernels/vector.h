@@ -36,6 +36,10 @@ INLINE vi splat_int(int32_t x) { return x - (vi){0}; }
 INLINE vf load(const float *p) { return *(const vf_anywhere *)p; }
 INLINE void store(float *p, vf x) { *(vf_anywhere *)p = x; }
 
+/* Numbers that will be read soon, from rows that lie too far apart for the processor to foresee it. */
+enum { AHEAD = 16 }; /* rows */
+INLINE void soon(const float *p) { __builtin_prefetch(p); }
+
 INLINE vi lane_numbers(void)
 {
 #if LANES == 16

@@ -9,8 +9,7 @@
 A plan that keeps the logits, or hasn't all five, stays as it is.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,8 +17,7 @@ from microgpt_core import ops
 from microgpt_core.components import Pass
 from microgpt_core.engine.value import Call, Trace, Value
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
-
-Users = Mapping[Value | None, Sequence[int]]  # a value -> the positions of the calls that have it as an argument
+from microgpt_simd.passes.uses import Uses, find_uses
 
 
 class FusedLoss(Pass):
@@ -30,32 +28,24 @@ class FusedLoss(Pass):
 
     def rewrite(self, trace: Trace, kept: Sequence[Value]) -> Trace:
         calls: list[Call | None] = list(trace.calls)
-        users = find_users(trace.calls)
+        uses = find_uses(trace.calls)
         for at, call in enumerate(trace.calls):
             if call.op is ops.cross_entropy and call.method == "forward":
-                found = five(at, trace.calls, users)
-                if found and may_be_fused(found, trace.calls, users, kept):
+                found = five(at, trace.calls, uses)
+                if found and may_be_fused(found, trace.calls, uses, kept):
                     for position in found:
                         calls[position] = None
                     calls[at] = fuse(*(trace.calls[position] for position in found))
         return replace(trace, calls=[call for call in calls if call])
 
 
-def find_users(calls: Sequence[Call]) -> Users:
-    users: dict[Value | None, list[int]] = defaultdict(list)
-    for at, call in enumerate(calls):
-        for value in dict.fromkeys(call.arguments.values()):
-            users[value].append(at)
-    return users
-
-
-def five(at: int, calls: Sequence[Call], users: Users) -> tuple[int, ...] | None:
+def five(at: int, calls: Sequence[Call], uses: Uses) -> tuple[int, ...] | None:
     """Where the five calls are around the loss at position `at`; None where nobody else may have what they make."""
-    of_logits = users[calls[at].arguments["logits"]]
+    of_logits = uses[calls[at].arguments["logits"]]
     if len(of_logits) != 3 or of_logits[1] != at:
         return None
     first, _, back = of_logits
-    of_seed, of_gradient = (users[calls[back].arguments.get(name)] for name in ("d_loss", "d_logits"))
+    of_seed, of_gradient = (uses[calls[back].arguments.get(name)] for name in ("d_loss", "d_logits"))
     if len(of_seed) != 2 or len(of_gradient) != 2:
         return None
     found = (first, at, of_seed[0], back, of_gradient[1])
@@ -66,7 +56,7 @@ def five(at: int, calls: Sequence[Call], users: Users) -> tuple[int, ...] | None
     return found if [(calls[i].op, calls[i].method) for i in found] == wanted else None
 
 
-def may_be_fused(found: Sequence[int], calls: Sequence[Call], users: Users, kept: Sequence[Value]) -> bool:
+def may_be_fused(found: Sequence[int], calls: Sequence[Call], uses: Uses, kept: Sequence[Value]) -> bool:
     """Whether the call that takes the five's place may do at once what they do one after the other."""
     project, loss, seed, back, last = (calls[i] for i in found)
     logits = loss.arguments["logits"]
@@ -77,9 +67,9 @@ def may_be_fused(found: Sequence[int], calls: Sequence[Call], users: Users, kept
         logits is not None and logits.format == "f"
         and seed.arguments["x"] is loss.arguments["loss"]
         and (project.arguments["bias"], last.arguments["d_bias"]) == (None, None)
-        and d_x is not None and not d_x.external and users[d_x][0] == found[4]  # it is written, not added to
+        and d_x is not None and not d_x.external and uses[d_x][0] == found[4]  # it is written, not added to
         and not any(value in kept for value in inner)
-        and not any(at in between for at in users[d_weight] if d_weight)
+        and not any(at in between for at in uses[d_weight] if d_weight)
     )  # fmt: skip
 
 

@@ -9,14 +9,14 @@ So a norm's backward adds straight into the residual's gradient, of which there 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 from microgpt_core import ops
 from microgpt_core.components import Pass
 from microgpt_core.engine.value import Call, Trace, Value
+from microgpt_simd.passes.uses import Uses, find_uses, first_change, last
 
 
 class SharedGradient(Pass):
@@ -42,18 +42,7 @@ class SharedGradient(Pass):
         return replace(trace, calls=[call for call in calls if has_work(call)])
 
 
-def find_uses(calls: Sequence[Call]) -> dict[Value, list[int]]:
-    """The positions of the calls that have a value as an argument."""
-    uses: dict[Value, list[int]] = defaultdict(list)
-    for at, call in enumerate(calls):
-        for value in {v for v in call.arguments.values() if v is not None}:
-            uses[value].append(at)
-    return uses
-
-
-def may_share(
-    mine: Value, shared: Value, at: int, calls: Sequence[Call], uses: Mapping[Value, list[int]], fixed: set[Value]
-) -> bool:
+def may_share(mine: Value, shared: Value, at: int, calls: Sequence[Call], uses: Uses, fixed: set[Value]) -> bool:
     """Whether `mine`, a gradient that the call at `at` begins, can from there on be `shared`, of which it is a copy.
 
     At most one of all that share it may be added to, and not before the others have been read.
@@ -67,15 +56,6 @@ def may_share(
         and uses[mine][0] == at
         and (last(later) < first_change(mine, own, calls) and last(own) < first_change(shared, later, calls))
     )
-
-
-def last(positions: Sequence[int]) -> float:
-    return max(positions, default=-1)
-
-
-def first_change(value: Value, positions: Sequence[int], calls: Sequence[Call]) -> float:
-    changes = (i for i in positions if value in {*calls[i].updates.values(), *calls[i].overwrites.values()})
-    return min(changes, default=float("inf"))
 
 
 def renamed(call: Call, old: Value, new: Value) -> Call:
