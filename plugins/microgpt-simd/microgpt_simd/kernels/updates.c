@@ -9,10 +9,18 @@ static int global_norm_forward(const mg_call *call)
     const float *grads = FLOATS(1);
     double sum = 0;
     for (int64_t from = 0, size = call->array[1].size; from < size; from += TERMS * LANES) {
-        vf part = {0};
-        EACH_VECTOR (i, n, from, from + TERMS * LANES < size ? from + TERMS * LANES : size)
-            part = fma_(get(grads + i, n), get(grads + i, n), part);
-        sum += sum_lanes(part); /* a double, which may be larger than any float */
+        const int64_t to = from + TERMS * LANES < size ? from + TERMS * LANES : size;
+        vf part[4] = {{0}, {0}, {0}, {0}}; /* or each would wait for the one before */
+        int64_t i = from;
+        for (; i + 4 * LANES <= to; i += 4 * LANES)
+#pragma GCC unroll 4
+            for (int c = 0; c < 4; c++) {
+                const vf x = load(grads + i + c * LANES);
+                part[c] = fma_(x, x, part[c]);
+            }
+        EACH_VECTOR (rest, n, i, to)
+            part[0] = fma_(get(grads + rest, n), get(grads + rest, n), part[0]);
+        sum += sum_lanes(part[0] + part[1] + (part[2] + part[3])); /* a double, which may be larger than any float */
     }
     *FLOATS(0) = (float)sqrt(sum);
     return MG_OK;
