@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, isfinite, log
+from heapq import nlargest
+from math import exp, inf, isfinite, log
 from random import Random
 
 from microgpt_core.errors import NonFiniteError, require
@@ -31,17 +32,19 @@ class Sampling:
         kept by `top_k` stays out if it comes later, so that exactly k remain. Raises NonFiniteError for a NaN.
         """
         top = max(logits)
-        if not (isfinite(top) and all(z <= top for z in logits)):  # max overlooks a NaN that comes later
+        # max overlooks a NaN that comes later. A sum doesn't, and is fast; -inf, which is allowed, spoils it as well
+        if not (isfinite(top) and (isfinite(sum(logits)) or all(z <= top for z in logits))):
             raise NonFiniteError(
                 "the model's logits aren't finite numbers, so no token can be chosen: damaged weights?"
             )
         if self.temperature == 0.0:
             best = list(logits).index(top)
             return [1.0 if i == best else 0.0 for i in range(len(logits))]
-        powers = [exp((z - top) / self.temperature) for z in logits]
+        least = -inf if self.top_k is None else nlargest(self.top_k, logits)[-1]
+        powers = [exp((z - top) / self.temperature) if z >= least else 0.0 for z in logits]
         if self.top_k is None and self.top_p is None:
             return shares(powers, range(len(powers)))
-        kept = sorted(range(len(powers)), key=lambda i: -powers[i])[: self.top_k]
+        kept = sorted(range(len(powers)), key=powers.__getitem__, reverse=True)[: self.top_k]
         return shares(powers, kept if self.top_p is None else nucleus(kept, powers, self.top_p))
 
 
