@@ -110,7 +110,7 @@ def test_init_writes_what_fits_the_text_and_runs(
     ("files", "said"),
     [
         ({"a.txt": "the same line\n" * 100}, "all lines are the same"),
-        ({"a.txt": STORY * 30, "b.txt": STORY * 30}, "all files are the same"),
+        ({"a.txt": STORY * 6, "b.txt": STORY * 6}, "all files are the same"),
     ],
 )
 def test_init_refuses_what_check_would(files: dict[str, str], said: str) -> None:
@@ -162,14 +162,26 @@ def test_a_path_stays_a_path_whatever_is_in_it() -> None:
 
 
 def test_init_says_what_is_really_held_out() -> None:
-    """Documents are held out whole: of two files one, however long it is."""
+    """Of a few short documents a whole one is more than was asked for; of long ones it is the end of each."""
     write("one/a.txt", STORY * 30)
     assert ". 10% is held out, to judge by.\n" in starter("one", "./x.yaml")
     write("two/a.txt", STORY * 10)
     write("two/b.txt", STORY * 10 + "!")
-    assert ". 50% is held out, to judge by: a whole document. Of a single file only 10% would be.\n" in starter(
-        "two", "./x.yaml"
+    assert ". 50% is held out, to judge by: whole documents.\n" in starter("two", "./x.yaml")
+    write("long/a.txt", "a quiet word " * 1600)
+    write("long/b.txt", "another word " * 2400)
+    assert "# 2 documents of 52,000 characters, 13 different ones. 10% is held out, to judge by.\n" in starter(
+        "long", "./x.yaml"
     )
+    assert microgpt("init", "--data", "long").exit_code == 0
+    said = microgpt("run", "./long.yaml", *SHORT).stderr
+    assert "long: 2 documents, 2 held out; 14 tokens" in said
+
+
+def test_long_files_that_are_all_the_same_are_cut_at_the_same_place() -> None:
+    for name in ("a", "b"):
+        write(f"data/{name}.txt", STORY * 30)
+    assert ". 10% is held out, to judge by.\n" in starter("data", "./x.yaml")
 
 
 def test_init_suggests_the_folder_that_may_be_meant() -> None:

@@ -277,6 +277,16 @@ def test_stats_count_what_comes_twice_and_what_both_splits_share(put: Any, tmp_p
     assert "held-out documents that are in the training text: 0.00 %" in said
 
 
+def test_stats_say_how_much_of_two_files_is_held_out(put: Any) -> None:
+    for name, size in (("a", 20_000), ("b", 30_000)):
+        path = put(f"t/{name}.txt", "".join(f"{name}{i} " for i in range(size))[:size])
+    code, said = command("stats", str(path.parent))
+    assert code == 0
+    assert re.search(r"^train +2 +45,000 +90\.0 % ", said, re.M)
+    assert re.search(r"^validation +2 +5,000 +10\.0 % ", said, re.M)
+    assert "held-out documents that are in the training text: 0.00 %" in said
+
+
 def check_texts(path: str) -> list[str]:
     settings = {"dataset": {"use": "files", "path": path, "document": "line", "validation": 0.5}}
     return list(check("names", settings).documents["validation"])

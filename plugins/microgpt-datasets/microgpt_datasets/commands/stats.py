@@ -8,7 +8,7 @@ from microgpt_core.cli.options import examples, json_option
 from microgpt_core.cli.table import print_table
 from microgpt_core.plugins.selection import Plugins
 from microgpt_datasets.commands.sources import run_of, source_options
-from microgpt_datasets.statistics import WORDS, Statistics, measure
+from microgpt_datasets.statistics import WORDS, Statistics, measure, percent
 
 
 @click.command("stats", epilog=examples("data stats names", "data stats mine.yaml --json", "data stats texts/"))
@@ -35,15 +35,20 @@ def command(
 
 
 def show(found: Statistics) -> None:
+    characters = sum(s.characters for s in found.splits.values())
     rows = [
         (
             name,
-            *(f"{n:,}" for n in (s.documents, s.characters, s.tokens, s.duplicates)),
+            f"{s.documents:,}",
+            f"{s.characters:,}",
+            f"{percent(s.characters, characters):.1f} %",
+            f"{s.tokens:,}",
+            f"{s.duplicates:,}",
             f"{s.shortest:,}-{s.longest:,}",
         )
         for name, s in found.splits.items()
     ]
-    print_table(("split", "documents", "characters", "tokens", "duplicates", "lengths"), rows)
+    print_table(("split", "documents", "characters", "share", "tokens", "duplicates", "lengths"), rows)
     if shared := found.contamination:
         click.echo(f"held-out documents that are in the training text: {shared.documents:.2f} %")
         click.echo(f"that share {shared.words} words in a row with it:         {shared.overlapping:.2f} %")
