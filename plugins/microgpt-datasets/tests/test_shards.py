@@ -24,7 +24,7 @@ from microgpt_datasets.commands import prepare as prepare_command
 from microgpt_datasets.preparing import encoding
 from microgpt_datasets.preparing.prepare import prepare
 from microgpt_datasets.preparing.writing import Writer
-from microgpt_datasets.shards import MappedIds, Shards
+from microgpt_datasets.shards import MappedIds, Shards, verify
 
 TEXT = "\n".join(f"the line of number {i} is {i * i}" for i in range(2000))
 
@@ -190,6 +190,56 @@ def test_damaged_shards_are_refused_and_can_be_made_again(damage: Any, message: 
         Shards(str(tmp_path / "sh")).tokens("train")
     assert prepare(run, tmp_path / "sh").index == whole  # as the message says
     assert list(Shards(str(tmp_path / "sh")).tokens("train")[:]) == ids_of(run, "train")
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.usefixtures("many_pieces")
+def test_a_flipped_bit_is_found_by_who_asks_and_the_shards_can_be_made_again(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "sh"
+    whole = prepare(run, folder, shard_tokens=2000).index
+    assert verify(folder) == whole
+    code, said = command("stats", str(folder), "--verify")
+    assert (code, f"{folder}: what was written, to the bit (" in said) == (0, True)
+    flip(folder / "train-00003.bin")
+    Shards(str(folder)).tokens("train")  # opening them reads no byte of them
+    code, said = command("stats", str(folder), "--verify")
+    assert code == 2
+    assert f"{folder / 'train-00003.bin'}: isn't what was written (SHA-256), of " in said
+    assert "shards 1; prepare them again: microgpt data prepare" in said
+    made = prepare(run, folder, shard_tokens=2000)  # as it says
+    assert (made.was_there, made.index, verify(folder)) == (False, whole, whole)
+
+
+@pytest.mark.usefixtures("many_pieces")
+def test_a_flipped_bit_in_what_was_begun_is_not_gone_on_with(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, folder = Writer.flush, tmp_path / "sh"
+
+    def stopped(writer: Any, split: Any) -> None:
+        if split.done["shards"]:
+            raise KeyboardInterrupt
+        flush(writer, split)
+
+    monkeypatch.setattr(Writer, "flush", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(run, folder, shard_tokens=2000)
+    monkeypatch.setattr(Writer, "flush", flush)
+    flip(folder / "train-00000.bin")
+    assert verify(prepare(run, folder, shard_tokens=2000).folder)
+
+
+def test_only_shards_are_verified(put: Any, run: Run, tmp_path: Path) -> None:
+    prepare(run, tmp_path / "sh")
+    code, said = command("stats", str(put("t.txt", TEXT)), "--verify")
+    assert (code, "--verify: this is text; shards are what can be compared" in said) == (2, True)
+    code, said = command("stats", str(tmp_path / "sh"), str(tmp_path / "t.txt"))
+    assert (code, "name one folder of shards alone" in said) == (2, True)
 
 
 def replace(folder: Path, old: str, new: str) -> None:

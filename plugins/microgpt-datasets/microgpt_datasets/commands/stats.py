@@ -6,16 +6,24 @@ import click
 
 from microgpt_core.cli.options import examples, json_option
 from microgpt_core.cli.table import print_table
+from microgpt_core.errors import ConfigurationError
 from microgpt_core.plugins.selection import Plugins
 from microgpt_datasets.commands.sources import run_of, source_options
+from microgpt_datasets.shards import Shards, verify as check_bytes
 from microgpt_datasets.statistics import WORDS, Statistics, measure, percent
 
 
-@click.command("stats", epilog=examples("data stats names", "data stats mine.yaml --json", "data stats texts/"))
+@click.command(
+    "stats",
+    epilog=examples(
+        "data stats names", "data stats mine.yaml --json", "data stats texts/", "data stats numbers --verify"
+    ),
+)
 @source_options
 @click.option(
     "--words", type=click.IntRange(1), default=WORDS, show_default=True, help="Of a run that texts may share."
 )
+@click.option("--verify", is_flag=True, help="Of shards: read every byte, and compare it with what was written.")
 @json_option
 def command(
     sources: tuple[str, ...],
@@ -24,10 +32,20 @@ def command(
     overrides: tuple[str, ...],
     plugins: Plugins,
     words: int,
+    verify: bool,
     as_json: bool,
 ) -> None:
-    """Count the text of a PIPELINE, or of FILES, and say how much of what is held out is in the training text."""
-    found = measure(run_of(sources, document, tokenizer, overrides, plugins), words)
+    """Count the text of a PIPELINE, or of FILES, and say how much of what is held out is in the training text.
+
+    FILES may be a folder of shards.
+    """
+    run = run_of(sources, document, tokenizer, overrides, plugins)
+    if verify:
+        if not isinstance(run.dataset, Shards):
+            raise ConfigurationError("--verify: this is text; shards are what can be compared")
+        n = sum(len(split["shards"]) for split in check_bytes(run.dataset.folder)["splits"].values())
+        click.echo(f"{run.dataset.folder}: what was written, to the bit ({n} shards)", err=True)
+    found = measure(run, words)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
         return
