@@ -193,7 +193,10 @@ def test_init_suggests_the_folder_that_may_be_meant() -> None:
 
 def test_init_writes_the_encoding_into_the_pipeline() -> None:
     Path("old.txt").write_bytes((STORY.replace("a", "à") * 30).encode("latin-1"))
-    assert "line 1 isn't utf-8 text; set `encoding`" in microgpt("init", "--data", "old.txt").stderr
+    assert (
+        "line 1 isn't utf-8 text; set `--encoding` (latin-1 and cp1252 are frequent)"
+        in microgpt("init", "--data", "old.txt").stderr
+    )
     assert microgpt("init", "--data", "old.txt", "--encoding", "latin-1").exit_code == 0
     assert "encoding: latin-1" in Path("old.yaml").read_text(encoding="utf-8")
     assert microgpt("check", "./old.yaml").exit_code == 0
@@ -201,6 +204,30 @@ def test_init_writes_the_encoding_into_the_pipeline() -> None:
         "unknown encoding: latin-x"
         in microgpt("init", "--data", "old.txt", "--encoding", "latin-x", "--name", "x").stderr
     )
+
+
+def test_init_names_its_own_option_where_the_text_begins_as_utf_16_does() -> None:
+    Path("old.txt").write_bytes((STORY * 30).encode("utf-16"))
+    assert "it begins as utf-16 does: set `--encoding utf-16`\n" in microgpt("init", "--data", "old.txt").stderr
+    assert microgpt("init", "--data", "old.txt", "--encoding", "utf-16").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["my texts"], "unexpected 'my texts': a text of your own is named so: --data \"my texts\""),
+        (["--data", "a.md", "b.md"], "unexpected 'b.md': found a.md already; a glob goes in quotes"),
+    ],
+)
+def test_init_says_how_a_text_is_named(args: list[str], said: str) -> None:
+    result = microgpt("init", *args)
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["x", "x.yaml", "x.yml"])
+def test_init_writes_one_suffix(name: str) -> None:
+    assert microgpt("init", "--name", name).stdout.startswith("wrote x.yaml; now: microgpt run ./x.yaml")
+    assert [file.name for file in Path().iterdir()] == ["x.yaml"]
 
 
 def test_dry_run_prints_the_resolved_file_and_the_rest_in_comments() -> None:
