@@ -9,8 +9,7 @@ import regex  # type: ignore[import-untyped,unused-ignore]
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import CheckpointError, DataError, require
-from microgpt_core.text.char import Form
-from microgpt_tokenizers.normal import check_form, normalized
+from microgpt_core.text.normal import Form, check_form, normalized
 from microgpt_tokenizers.surrogates import without_surrogates
 
 Case = Literal["keep", "lower"]

@@ -7,7 +7,7 @@ import click
 
 from microgpt_core.cli.options import examples, json_option
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.text.char import FORMS, Form
+from microgpt_core.text.normal import FORMS, Form
 from microgpt_tokenizers.bpe.tokenizer import Bpe
 from microgpt_tokenizers.commands.progress import Progress
 from microgpt_tokenizers.commands.source import pattern_option
