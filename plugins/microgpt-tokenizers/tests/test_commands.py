@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from microgpt_core.cli.main import main
-from microgpt_tokenizers.commands import texts
+from microgpt_tokenizers.commands import optimize, texts
 from microgpt_tokenizers.commands.tokenizer import COMMANDS
 
 TEXT = (
@@ -103,9 +103,9 @@ def test_optimize(here):
 
 
 def test_optimize_draws(here, monkeypatch):
-    plot = pytest.importorskip("microgpt_core.cli.plot")
     drawn = []
-    monkeypatch.setattr(plot, "save_lines", lambda *given: drawn.append(given))
+    monkeypatch.setattr(optimize, "check_plot", lambda path: None)
+    monkeypatch.setattr(optimize, "save_lines", lambda *given: drawn.append(given))
     done("optimize", "a.txt", "--sizes", "257,260,270", "--plot", "sizes.png")
     ((path, _, x_label, y_label, lines, mark),) = drawn
     assert (path.name, x_label, y_label, list(lines)) == ("sizes.png", "parameters", "characters per token", ["bpe"])
@@ -199,6 +199,17 @@ def test_a_file_is_read_in_pieces_whose_chunks_are_those_of_the_whole(here, size
 def test_nothing_is_drawn_unless_asked_for(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # importing it would fail
     assert "257" in done("optimize", "a.txt", "--sizes", "257,260")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("x.png", "which isn't installed"), ("x", "allowed: .png"), ("no/x.png", "there is no folder no")],
+)
+def test_what_keeps_it_from_being_drawn_is_told_before_the_work(here, monkeypatch, file, said):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(optimize, "measure_sizes", lambda *given: pytest.fail("it has begun"))
+    result = run("optimize", "a.txt", "--plot", file)
+    assert (result.exit_code in (1, 2), said in result.stderr) == (True, True), result.output
 
 
 def test_a_tokenizer_of_the_core_can_be_looked_at(here):

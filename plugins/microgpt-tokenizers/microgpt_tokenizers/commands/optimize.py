@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from microgpt_core.cli.options import examples, json_option
+from microgpt_core.cli.plot import check_plot, save_lines
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import DataError
 from microgpt_core.text.files import TextFiles
@@ -55,6 +56,8 @@ def command(
     Parameters are those of the embedding and the output layer, which grow with the vocabulary. The knee is where more
     of them begin to buy less: the size furthest above the line from the smallest to the largest.
     """
+    if plot is not None:
+        check_plot(plot)
     texts = TextFiles(list(paths), validation=0.1)
     progress = Progress()
     try:
@@ -83,8 +86,6 @@ def row(size: Size, is_knee: bool) -> tuple[str, ...]:
 
 
 def draw(sizes: list[Size], best: Size | None, path: Path) -> None:
-    from microgpt_core.cli.plot import save_lines  # asks for matplotlib
-
     line = ([float(size.parameters) for size in sizes], [size.characters_per_token for size in sizes])
     mark = None if best is None else (float(best.parameters), f"{best.vocab_size:,} tokens")
     save_lines(path, "What a larger vocabulary buys", "parameters", "characters per token", {"bpe": line}, mark)
