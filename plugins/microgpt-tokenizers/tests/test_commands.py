@@ -140,7 +140,11 @@ def test_a_model_s_tokenizer_is_found(here):
     [
         ("train a.txt -o no/x.json", b"", "no/x.json: there is no folder no to write it into; make it first"),
         ("train none.txt", b"", "none.txt: is no file, no folder and no glob that matches a file"),
-        ("train bad.txt", b"", "byte 0xFF isn't UTF-8 text"),
+        ("train bad.txt", b"", "byte 0xFF isn't utf-8 text; name its encoding (--encoding latin-1"),
+        ("stats a.txt -t char --encoding utf-16", b"", "try --encoding utf-16-le, or -be"),
+        ("train a.txt --encoding utf-99", b"", "encoding: unknown encoding: utf-99; try utf-8"),
+        ("stats a.txt -t wrod", b"", "wrod: no such run or model folder; runs in"),
+        ("stats a.txt -t wrod", b"", "none (did you mean 'word'?)"),
         ("train a.txt -o a.txt", b"", "a.txt: no format ends like this"),
         ("train a.txt -o there.json", b"", "there.json exists already; --force replaces it"),
         ("train a.txt --vocab-size 100", b"", "vocab_size: found 100, allowed: 257 or more"),
@@ -187,13 +191,26 @@ def test_a_file_is_read_in_pieces_whose_chunks_are_those_of_the_whole(here, size
 
     text = "\n\n a line\nanother.\nx  \n\n\ty\r\nz!\n7\n" * 5
     (here / "b.txt").write_text(text, encoding="utf-8", newline="")
-    pieces = list(texts.pieces_of(here / "b.txt", size))
+    pieces = list(texts.pieces_of(here / "b.txt", size=size))
     whole = text.replace("\r\n", "\n")
     assert "".join(pieces) == whole
     assert len(pieces) > 1 or size > len(text)
     for pattern in PATTERNS:
         splitter = Splitter(pattern)
         assert [chunk for piece in pieces for chunk in splitter.chunks(piece)] == list(splitter.chunks(whole))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "UTF-8", "utf-8-sig"])
+def test_a_text_in_another_encoding_is_the_same_text(here, encoding):
+    text = "Größe, été, où\n" * 50
+    (here / "b.txt").write_bytes(text.encode(encoding))
+    (here / "u.txt").write_text(text, encoding="utf-8")
+    done("train", "b.txt", "--vocab-size", "290", "--encoding", encoding)
+    done("train", "u.txt", "--vocab-size", "290", "-o", "u.json")
+    assert (here / "tokenizer.json").read_bytes() == (here / "u.json").read_bytes()
+    assert done("stats", "b.txt", "--encoding", encoding) == done("stats", "u.txt")
+    sizes = ("--sizes", "257,260,265")
+    assert done("optimize", "b.txt", "--encoding", encoding, *sizes) == done("optimize", "u.txt", *sizes)
 
 
 def test_nothing_is_drawn_unless_asked_for(here, monkeypatch):

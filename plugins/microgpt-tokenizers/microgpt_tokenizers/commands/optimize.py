@@ -14,6 +14,7 @@ from microgpt_core.errors import DataError
 from microgpt_core.text.files import TextFiles
 from microgpt_tokenizers.commands.progress import Progress
 from microgpt_tokenizers.commands.source import pattern_option
+from microgpt_tokenizers.commands.texts import encoding_option
 from microgpt_tokenizers.sizes import Size, knee, measure_sizes
 
 EXAMPLES = examples(
@@ -44,12 +45,19 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic only from cli
 @click.option("--sizes", type=Sizes(), default=SIZES, show_default=True, help="Vocabularies to try.")
 @click.option("--n-embd", default=128, show_default=True, type=click.IntRange(1), help="The model's width.")
 @pattern_option
+@encoding_option
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it: .png, .svg or .pdf."
 )
 @json_option
 def command(
-    paths: tuple[str, ...], sizes: tuple[int, ...], n_embd: int, pattern: str | None, plot: Path | None, as_json: bool
+    paths: tuple[str, ...],
+    sizes: tuple[int, ...],
+    n_embd: int,
+    pattern: str | None,
+    encoding: str,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare sizes of bpe's vocabulary, learned from nine tenths of FILES and measured on the rest.
 
@@ -58,7 +66,7 @@ def command(
     """
     if plot is not None:
         check_plot(plot)
-    texts = TextFiles(list(paths), validation=0.1)
+    texts = TextFiles(list(paths), encoding=encoding, validation=0.1)
     progress = Progress()
     try:
         held_out = list(texts.documents("validation"))
