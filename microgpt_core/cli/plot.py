@@ -19,6 +19,19 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # 
 STYLES = ("-", "--", "-.", ":")  # and on paper without colours
 
 
+def check_plot(path: Path) -> None:
+    """Raise what keeps a picture from being drawn there, as `save_lines` does: to be asked before long work."""
+    if (suffix := path.suffix.lower()) not in FORMATS:
+        raise ConfigurationError(f"--plot {path}: found {suffix or 'no suffix'}, allowed: {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"--plot {path}: there is no folder {path.parent} to write it into; make it first")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        install = "microgpt plugins install matplotlib"
+        raise MicrogptError(f"pictures are drawn with matplotlib, which isn't installed: {install}") from error
+
+
 def save_lines(
     path: Path,
     title: str,
@@ -29,18 +42,14 @@ def save_lines(
 ) -> None:
     """Draw lines, by their names, into a file of the format that its suffix says. `mark` is an x, and what it means.
 
-    The same lines give the same file. Raises ConfigurationError for another suffix, MicrogptError without matplotlib,
-    StorageError.
+    The same lines give the same file. Raises ConfigurationError for another suffix and where there is no folder,
+    MicrogptError without matplotlib, StorageError.
     """
+    check_plot(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ConfigurationError(f"--plot {path}: found {suffix or 'no suffix'}, allowed: {', '.join(FORMATS)}")
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        install = "microgpt plugins install matplotlib"
-        raise MicrogptError(f"pictures are drawn with matplotlib, which isn't installed: {install}") from error
     with rc_context({"svg.hashsalt": "microgpt", "font.size": 10}):
         figure = Figure(figsize=(7.0, 4.0), layout="constrained")
         axes = figure.subplots()

@@ -15,6 +15,7 @@ class Tokenizer:
     name: ClassVar[str]
     vocab_size: int
     bos: int | None = None  # the id that stands before and after a document
+    summary: str = ""  # what a run says of it after training, such as how much of the text it doesn't know
     lossless: ClassVar[bool] = True  # False where decode(encode(text)) may be another text, for which it is itself
 
     def train(self, texts: Iterable[str]) -> Self:

@@ -74,6 +74,16 @@ class Text:
         return sum(map(len, self.documents))
 
     @property
+    def share(self) -> float:
+        """How much to hold out."""
+        return next((share for share in (0.1, 0.01) if share * self.n_characters <= HELD_OUT), 0.001)
+
+    @property
+    def held_out(self) -> int:
+        """The characters that are then really held out: of whole documents, more or fewer than the share."""
+        return sum(map(len, split_documents(self.documents, self.share, seed=0)[1]))
+
+    @property
     def block_size(self) -> int:
         """Nearly every line, where lines are documents; otherwise as much as the held-out text has room for."""
         if self.by_line:
@@ -93,7 +103,6 @@ def starter(data: str | None, file: str, encoding: str = UTF_8) -> str:
     larger = text.n_characters >= MANY
     per_step = BATCH_SIZE * text.block_size
     wanted = round(PASSES * text.n_characters / per_step / 100) * 100
-    share = next((share for share in (0.1, 0.01) if share * text.n_characters <= HELD_OUT), 0.001)
     max_steps = min(500 if larger else 1000, max(100, wanted))
     return (LINES if text.by_line else LONG_TEXT).format(
         file=as_argument(file),
@@ -103,8 +112,8 @@ def starter(data: str | None, file: str, encoding: str = UTF_8) -> str:
         what=("line" if text.by_line else "document") + "s" * (len(text.documents) > 1),
         n_characters=text.n_characters,
         n_different=len(set().union(*text.documents)),
-        validation=share,
-        held_out=held_out(text, share),
+        validation=text.share,
+        held_out=held_out(text),
         block_size=text.block_size,
         max_steps=max_steps,
         batch_size=BATCH_SIZE,
@@ -113,13 +122,12 @@ def starter(data: str | None, file: str, encoding: str = UTF_8) -> str:
     )
 
 
-def held_out(text: Text, share: float) -> str:
-    """How much is kept to judge by: of a few files a whole one, which may be far more than the share of them."""
-    kept = sum(map(len, split_documents(text.documents, share, seed=0)[1])) / text.n_characters
-    wanted = f"{share:.1%}".replace(".0%", "%")
-    if kept < 2 * share:
-        return f"{wanted} is held out, to judge by"
-    return f"{kept:.0%} is held out, to judge by: a whole document. Of a single file only {wanted} would be"
+def held_out(text: Text) -> str:
+    """How much is kept to judge by. Documents that are held out whole may be far more than the share, or less."""
+    share = text.held_out / text.n_characters
+    near = abs(share - text.share) < text.share / 2
+    said = f"{text.share if near else share:.1%}".replace(".0%", "%")
+    return f"{said} is held out, to judge by" + ("" if near else ": whole documents")
 
 
 def passes(number: float) -> str:
@@ -140,7 +148,7 @@ def look_at(data: str, encoding: str) -> Text:
         raise DataError(
             f"{data}: {text.n_characters} characters are too few to learn from; bring {FEWEST}, or many more"
         )
-    if len(set(text.documents)) == 1 < len(text.documents):
+    if not text.held_out:
         what = "lines" if by_line else "files"
         raise DataError(f"{data}: all {what} are the same, so none is left to judge by; bring some that differ")
     return text

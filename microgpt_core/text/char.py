@@ -3,16 +3,14 @@
 It has no word for a character that it never saw; encoding one is an error, not a replacement.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Self
 
 from microgpt_core.components.text import Tokenizer
-from microgpt_core.errors import CheckpointError, ConfigurationError, DataError
+from microgpt_core.errors import CheckpointError, DataError
+from microgpt_core.text.normal import FORMS, Form, check_form, normalized
 
-Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
-FORMS = get_args(Form)
 FORMAT_VERSION = 1
 SHOWN = 100  # how many characters of the vocabulary an error lists
 
@@ -35,8 +33,7 @@ class Char(Tokenizer):
     normalize: Form | None = None
 
     def __post_init__(self) -> None:
-        if self.normalize is not None and self.normalize not in FORMS:
-            raise ConfigurationError(f"normalize: found {self.normalize!r}, allowed: null, {', '.join(FORMS)}")
+        check_form(self.normalize)
         self.bos = 0 if self.add_bos else None
         self._learn([])
 
@@ -44,7 +41,7 @@ class Char(Tokenizer):
         """Learn the characters. Raises DataError where there are none."""
         found: set[str] = set()
         for text in texts:
-            found.update(self._normalized(text))
+            found.update(normalized(text, self.normalize))
         if not found:
             raise DataError("char tokenizer: the training texts hold no character; give it at least one non-empty text")
         if surrogate := next((c for c in found if "\ud800" <= c <= "\udfff"), None):
@@ -58,7 +55,7 @@ class Char(Tokenizer):
         self.vocab_size = len(self._pieces)
 
     def encode(self, text: str) -> list[int]:
-        text = self._normalized(text)
+        text = normalized(text, self.normalize)
         try:
             return list(map(self._ids.__getitem__, text))
         except KeyError:
@@ -90,9 +87,6 @@ class Char(Tokenizer):
         tokenizer = cls(add_bos, normalize)
         tokenizer._learn(characters)
         return tokenizer
-
-    def _normalized(self, text: str) -> str:
-        return unicodedata.normalize(self.normalize, text) if self.normalize else text
 
     def _unknown(self, text: str) -> DataError:
         """The error for the first character of `text` that isn't in the vocabulary."""

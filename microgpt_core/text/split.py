@@ -1,7 +1,7 @@
 """Training and validation: which documents are held out, so that a model is judged on text it never saw."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -10,6 +10,7 @@ from microgpt_core.errors import ConfigurationError, UnknownNameError
 
 SPLITS = ("train", "validation")
 LARGEST = 0.5
+SHORTEST_END = 100  # characters held out of each of a few documents, in the mean: of fewer, little can be said
 
 
 @dataclass(kw_only=True)
@@ -17,7 +18,7 @@ class SplitDataset(Dataset):
     """A dataset that reads all of its documents and holds the fraction `validation` of them out.
 
     Fields:
-        validation: the share of the documents (of one long text: of its characters) that is held out
+        validation: the share that is held out: of the documents, or of each of a few long ones its end
         split_seed: chooses which; it isn't the run's seed, so that runs can be compared
     """
 
@@ -43,13 +44,26 @@ def split_documents(documents: Sequence[str], validation: float, seed: int) -> t
     """(train, validation), without a document that is on both sides, each in the source's order.
 
     The fraction is of the distinct documents, rounded, but at least one where any is asked for; copies follow
-    their original. A single document is cut in two (`split_text`).
+    their original. A single document is cut in two (`split_text`), and so is each of a few long ones: where a whole
+    one is more than was asked for.
     """
     check_fraction(validation)
     if len(documents) == 1:
         return split_text(documents[0], validation)
-    held_out = choose(set(documents), validation, seed)
+    distinct = set(documents)
+    if few_and_long(distinct, validation):
+        cuts = [split_text(document, validation) for document in documents]
+        train, ends = ([piece for cut in cuts for piece in cut[side]] for side in (0, 1))
+        if set(train).isdisjoint(ends):
+            return train, ends
+    held_out = choose(distinct, validation, seed)
     return [d for d in documents if d not in held_out], [d for d in documents if d in held_out]
+
+
+def few_and_long(distinct: Collection[str], validation: float) -> bool:
+    """Whether one of these documents is more than the fraction of them, while their ends are enough to judge by."""
+    n, characters = len(distinct), sum(map(len, distinct))
+    return 0 < n * validation < 1 and characters * validation >= SHORTEST_END * n
 
 
 def split_text(text: str, validation: float) -> tuple[list[str], list[str]]:

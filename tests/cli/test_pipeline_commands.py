@@ -110,7 +110,7 @@ def test_init_writes_what_fits_the_text_and_runs(
     ("files", "said"),
     [
         ({"a.txt": "the same line\n" * 100}, "all lines are the same"),
-        ({"a.txt": STORY * 30, "b.txt": STORY * 30}, "all files are the same"),
+        ({"a.txt": STORY * 6, "b.txt": STORY * 6}, "all files are the same"),
     ],
 )
 def test_init_refuses_what_check_would(files: dict[str, str], said: str) -> None:
@@ -162,14 +162,26 @@ def test_a_path_stays_a_path_whatever_is_in_it() -> None:
 
 
 def test_init_says_what_is_really_held_out() -> None:
-    """Documents are held out whole: of two files one, however long it is."""
+    """Of a few short documents a whole one is more than was asked for; of long ones it is the end of each."""
     write("one/a.txt", STORY * 30)
     assert ". 10% is held out, to judge by.\n" in starter("one", "./x.yaml")
     write("two/a.txt", STORY * 10)
     write("two/b.txt", STORY * 10 + "!")
-    assert ". 50% is held out, to judge by: a whole document. Of a single file only 10% would be.\n" in starter(
-        "two", "./x.yaml"
+    assert ". 50% is held out, to judge by: whole documents.\n" in starter("two", "./x.yaml")
+    write("long/a.txt", "a quiet word " * 1600)
+    write("long/b.txt", "another word " * 2400)
+    assert "# 2 documents of 52,000 characters, 13 different ones. 10% is held out, to judge by.\n" in starter(
+        "long", "./x.yaml"
     )
+    assert microgpt("init", "--data", "long").exit_code == 0
+    said = microgpt("run", "./long.yaml", *SHORT).stderr
+    assert "long: 2 documents, 2 held out; 14 tokens" in said
+
+
+def test_long_files_that_are_all_the_same_are_cut_at_the_same_place() -> None:
+    for name in ("a", "b"):
+        write(f"data/{name}.txt", STORY * 30)
+    assert ". 10% is held out, to judge by.\n" in starter("data", "./x.yaml")
 
 
 def test_init_suggests_the_folder_that_may_be_meant() -> None:
@@ -181,7 +193,10 @@ def test_init_suggests_the_folder_that_may_be_meant() -> None:
 
 def test_init_writes_the_encoding_into_the_pipeline() -> None:
     Path("old.txt").write_bytes((STORY.replace("a", "à") * 30).encode("latin-1"))
-    assert "line 1 isn't utf-8 text; set `encoding`" in microgpt("init", "--data", "old.txt").stderr
+    assert (
+        "line 1 isn't utf-8 text; set `--encoding` (latin-1 and cp1252 are frequent)"
+        in microgpt("init", "--data", "old.txt").stderr
+    )
     assert microgpt("init", "--data", "old.txt", "--encoding", "latin-1").exit_code == 0
     assert "encoding: latin-1" in Path("old.yaml").read_text(encoding="utf-8")
     assert microgpt("check", "./old.yaml").exit_code == 0
@@ -189,6 +204,30 @@ def test_init_writes_the_encoding_into_the_pipeline() -> None:
         "unknown encoding: latin-x"
         in microgpt("init", "--data", "old.txt", "--encoding", "latin-x", "--name", "x").stderr
     )
+
+
+def test_init_names_its_own_option_where_the_text_begins_as_utf_16_does() -> None:
+    Path("old.txt").write_bytes((STORY * 30).encode("utf-16"))
+    assert "it begins as utf-16 does: set `--encoding utf-16`\n" in microgpt("init", "--data", "old.txt").stderr
+    assert microgpt("init", "--data", "old.txt", "--encoding", "utf-16").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["my texts"], "unexpected 'my texts': a text of your own is named so: --data \"my texts\""),
+        (["--data", "a.md", "b.md"], "unexpected 'b.md': found a.md already; a glob goes in quotes"),
+    ],
+)
+def test_init_says_how_a_text_is_named(args: list[str], said: str) -> None:
+    result = microgpt("init", *args)
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["x", "x.yaml", "x.yml"])
+def test_init_writes_one_suffix(name: str) -> None:
+    assert microgpt("init", "--name", name).stdout.startswith("wrote x.yaml; now: microgpt run ./x.yaml")
+    assert [file.name for file in Path().iterdir()] == ["x.yaml"]
 
 
 def test_dry_run_prints_the_resolved_file_and_the_rest_in_comments() -> None:

@@ -40,6 +40,11 @@ def test_a_format_that_is_not_known(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no folder .*no to write it into; make it first"):
+        draw(tmp_path / "no" / "a.png")
+
+
 def test_without_matplotlib_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     imported = builtins.__import__
 

@@ -88,6 +88,45 @@ def test_one_document_is_split_by_position(text, validation, expected):
     assert split_documents([text], validation, 5) == expected
 
 
+def texts_of(*sizes):
+    """Texts of so many characters, no two of which are alike anywhere."""
+    numbers = "".join(f"{i:08}" for i in range(sum(sizes) // 8 + 1))
+    return [numbers[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(len(sizes))]
+
+
+@pytest.mark.parametrize("sizes", [(20_000, 30_000), (30_000, 20_000), (2_000, 1_000, 90_000, 100, 500, 9_000)])
+def test_of_a_few_long_documents_each_is_split_by_position(sizes):
+    documents = texts_of(*sizes)
+    train, held_out = split_documents(documents, 0.1, 0)
+    assert [head + end for head, end in zip(train, held_out, strict=True)] == documents
+    assert sum(map(len, held_out)) == pytest.approx(sum(sizes) / 10, abs=len(sizes))
+    assert (train, held_out) == split_documents(documents, 0.1, 1)
+
+
+def test_copies_of_a_few_long_documents_are_cut_at_the_same_place():
+    first, second = texts_of(20_000, 30_000)
+    train, held_out = split_documents([first, second, first], 0.1, 0)
+    assert not contaminated((train, held_out))
+    assert held_out == [first[18_000:], second[27_000:], first[18_000:]]
+
+
+def test_an_end_that_is_the_head_of_another_document_is_never_held_out():
+    (text,) = texts_of(20_000)
+    documents = [text, text[18_000:] + text[18_000 : 18_000 + 223]]  # the second's head is the first's end
+    sides = split_documents(documents, 0.1, 0)
+    assert not contaminated(sides)
+    assert sorted(map(len, (*sides[0], *sides[1]))) == [2223, 20_000]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "validation"),
+    [((900, 1_000), 0.1), ((9_000,) * 10, 0.1), ((2_000, 2_000), 0.5), ((9_000,) * 50, 0.01), ((9_000, 9_000), 0)],
+)
+def test_documents_stay_whole_where_they_are_short_or_many_enough(sizes, validation):
+    documents = texts_of(*sizes)
+    assert sorted([*sum(split_documents(documents, validation, 0), [])]) == sorted(documents)
+
+
 @pytest.mark.parametrize("validation", [-0.1, 0.51, 1, 10, float("nan"), float("inf")])
 def test_a_fraction_that_is_none_is_an_error(validation):
     with pytest.raises(ConfigurationError, match=r"validation: found .*, allowed: 0 .* to 0.5"):

@@ -84,6 +84,8 @@ def describe(run: Run, trainer: Trainer) -> None:
     )
     for line in corpus.tally():
         run.reporter.headline(line)
+    if run.tokenizer.summary:
+        run.reporter.headline(f"tokenizer: {run.tokenizer.summary}")
     if corpus.tokens and (named := run.pipeline.tokenizer):
         own = f"the numbers of {run.pipeline.dataset.name} mean what its own tokenizer, {run.tokenizer.name}, says"
         run.reporter.headline(f"tokenizer: {named.name} isn't used: {own}")

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import file_digest
 from itertools import accumulate
 from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
 from os.path import expanduser
@@ -25,6 +26,7 @@ from microgpt_core.text.split import SPLITS
 
 INDEX = "shards.json"
 FORMAT = 1
+AGAIN = "prepare them again: microgpt data prepare"
 WIDTHS = {2: "H", 4: "I"}  # bytes of an id -> its array
 
 
@@ -125,14 +127,14 @@ class Shards(Dataset):
 
 def read_index(folder: Path) -> dict[str, Any]:
     """The index of a folder of shards, whose files are there in full. Raises DataError."""
-    path, again = folder / INDEX, "prepare them again: microgpt data prepare"
+    path = folder / INDEX
     try:
         index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if index["format"] != FORMAT or index["width"] not in WIDTHS:
-            raise DataError(f"{path}: format {index['format']!r}, this version reads {FORMAT}; {again}")
+            raise DataError(f"{path}: format {index['format']!r}, this version reads {FORMAT}; {AGAIN}")
         for split in SPLITS:
             for shard in index["splits"][split]["shards"]:
-                check_shard(folder, shard, index["width"], again)
+                check_shard(folder, shard, index["width"])
     except FileNotFoundError:
         said = "make shards of a text with microgpt data prepare"
         if [*folder.glob("*.bin"), *folder.glob(LOCK)]:
@@ -147,16 +149,39 @@ def read_index(folder: Path) -> dict[str, Any]:
         json.JSONDecodeError,
         RecursionError,
     ) as error:
-        raise DataError(f"{path}: it is damaged ({type(error).__name__}: {error}); {again}") from None
+        raise DataError(f"{path}: it is damaged ({type(error).__name__}: {error}); {AGAIN}") from None
     return index
 
 
-def check_shard(folder: Path, shard: dict[str, Any], width: int, again: str) -> None:
+def check_shard(folder: Path, shard: dict[str, Any], width: int) -> None:
     """Raise DataError where a shard isn't there, or isn't as long as it was."""
     file, expected = folder / shard["file"], shard["tokens"] * width
     if Path(shard["file"]).name != shard["file"]:
-        raise DataError(f"{folder / INDEX}: {shard['file']!r} is no file of this folder; {again}")
+        raise DataError(f"{folder / INDEX}: {shard['file']!r} is no file of this folder; {AGAIN}")
     found = file.stat().st_size if file.is_file() else None
     if found != expected:
         what = "isn't there" if found is None else f"has {found:,} bytes instead of {expected:,}"
-        raise DataError(f"{file} {what}; {again}")
+        raise DataError(f"{file} {what}; {AGAIN}")
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The index of a folder whose shards hold what was written, to the bit. Raises DataError naming those that don't.
+
+    It reads every byte, which opening them doesn't.
+    """
+    index = read_index(folder)
+    shards = [shard for split in SPLITS for shard in index["splits"][split]["shards"]]
+    damaged = [shard["file"] for shard in shards if not holds(folder / shard["file"], shard.get("sha256"))]
+    if damaged:
+        what = f"isn't what was written (SHA-256), of {len(shards)} shards {len(damaged)}"
+        raise DataError(f"{', '.join(str(folder / name) for name in damaged)}: {what}; {AGAIN}")
+    return index
+
+
+def holds(file: Path, expected: object) -> bool:
+    """Whether a file's SHA-256 is the expected one. Raises DataError where it can't be read."""
+    try:
+        with open(file, "rb") as opened:
+            return file_digest(opened, "sha256").hexdigest() == expected
+    except OSError as error:
+        raise DataError(f"{file}: can't be read ({error.strerror or error}); {AGAIN}") from None

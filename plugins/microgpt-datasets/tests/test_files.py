@@ -108,6 +108,18 @@ def test_many_documents_are_split_one_by_one(put: Any, monkeypatch: pytest.Monke
     assert numbers == sorted(numbers)  # in the source's order
 
 
+def test_of_a_few_huge_documents_each_is_cut(put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgpt_datasets.splitting.SMALL", 10_000)
+    texts = ["".join(f"{i}{name}" for i in range(3_000)) for name in "abc"]
+    for name, text in zip("abc", texts, strict=True):
+        put(f"t/{name}.txt", text)
+    dataset = Files(str(put("t/d.txt", "a short one").parent), validation=0.1)
+    train, held_out = list(dataset.documents("train")), list(dataset.documents("validation"))
+    assert [head + end for head, end in zip(train, held_out, strict=False)] == texts
+    assert train[3:] == ["a short one"]
+    assert sum(map(len, held_out)) == pytest.approx(sum(map(len, texts)) / 10, abs=4)
+
+
 @pytest.mark.parametrize("n", [3, 30_000])
 def test_the_kit_finds_nothing(n: int, put: Any) -> None:
     text = "\n".join(f"document {i}" for i in range(n))

@@ -24,6 +24,7 @@ CODE = "package main\n\n// Package main is ours.\nfunc main() {}\n"
         (Normalise(), ["e\u0301", "\ufb01"], ["é", "\ufb01"]),
         (Normalise(form="NFKC"), ["\ufb01", "ｗｉｄｅ"], ["fi", "wide"]),
         (Normalise(form="NFD"), ["é"], ["e\u0301"]),
+        (Normalise(form="NFD"), ["á" + "\u0327\u0301" * 50_000], ["a" + "\u0327" * 50_000 + "\u0301" * 50_001]),
         (Normalise(space="collapse"), [" a\t b \n \n\n\n c\u00a0d "], ["a b\n\nc d"]),
         (Normalise(space="one-line"), [" a\t b \n \n c"], ["a b c"]),
         (Deduplicate(), ["a", "b", "a", "A", "b", ""], ["a", "b", "A", ""]),

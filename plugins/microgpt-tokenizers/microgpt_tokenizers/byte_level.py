@@ -6,8 +6,7 @@ from typing import Any, ClassVar, Self
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import CheckpointError, DataError
-from microgpt_core.text.char import Form
-from microgpt_tokenizers.normal import check_form, normalized
+from microgpt_core.text.normal import Form, check_form, normalized
 from microgpt_tokenizers.surrogates import without_surrogates
 
 FORMAT_VERSION = 1

@@ -9,8 +9,7 @@ import regex  # type: ignore[import-untyped,unused-ignore]
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import CheckpointError, DataError, require
-from microgpt_core.text.char import Form
-from microgpt_tokenizers.normal import check_form, normalized
+from microgpt_core.text.normal import Form, check_form, normalized
 from microgpt_tokenizers.surrogates import without_surrogates
 
 Case = Literal["keep", "lower"]
@@ -75,17 +74,28 @@ class Word(Tokenizer):
             counts.update(self.pieces(text))
         if not counts:
             raise DataError("word tokenizer: the training texts hold no word; give it at least one non-empty text")
-        for reserved in (SPACE, UNKNOWN, SPACE + UNKNOWN):
-            del counts[reserved]
-        frequent = sorted((-count, piece) for piece, count in counts.items() if count >= self.min_frequency)
+        pieces = counts.keys() - {SPACE, UNKNOWN, SPACE + UNKNOWN}
+        frequent = sorted((-counts[piece], piece) for piece in pieces if counts[piece] >= self.min_frequency)
         room = None if self.max_vocab is None else self.max_vocab - (1 + self.add_bos + self.unknown)
         self._learn([piece for _, piece in frequent[:room]])
+        if self.unknown:
+            self.summary = self._known_of(counts)
         return self
 
     def pieces(self, text: str) -> Iterator[str]:
         """What a text is cut into, in the case and form that tokens have. Raises DataError for a lone surrogate."""
         text = without_surrogates(normalized(text, self.normalize))
         return PIECES[self.punctuation].findall(text.lower() if self.case == "lower" else text)  # type: ignore[no-any-return]
+
+    def _known_of(self, counts: Counter[str]) -> str:
+        """How much of a text of these pieces is unknown."""
+        tokens: Counter[int] = Counter()
+        for piece, count in counts.items():
+            known = self._ids.get(piece)
+            for i in self._in_two(piece) if known is None else (known,):
+                tokens[i] += count
+        unknown, total = tokens[int(self.add_bos)], tokens.total()
+        return f"{unknown / total:.2%} of {total:,} tokens are unknown words"
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from microgpt_core.cli.main import main
-from microgpt_tokenizers.commands import texts
+from microgpt_tokenizers.commands import optimize, texts
 from microgpt_tokenizers.commands.tokenizer import COMMANDS
 
 TEXT = (
@@ -103,9 +103,9 @@ def test_optimize(here):
 
 
 def test_optimize_draws(here, monkeypatch):
-    plot = pytest.importorskip("microgpt_core.cli.plot")
     drawn = []
-    monkeypatch.setattr(plot, "save_lines", lambda *given: drawn.append(given))
+    monkeypatch.setattr(optimize, "check_plot", lambda path: None)
+    monkeypatch.setattr(optimize, "save_lines", lambda *given: drawn.append(given))
     done("optimize", "a.txt", "--sizes", "257,260,270", "--plot", "sizes.png")
     ((path, _, x_label, y_label, lines, mark),) = drawn
     assert (path.name, x_label, y_label, list(lines)) == ("sizes.png", "parameters", "characters per token", ["bpe"])
@@ -140,7 +140,11 @@ def test_a_model_s_tokenizer_is_found(here):
     [
         ("train a.txt -o no/x.json", b"", "no/x.json: there is no folder no to write it into; make it first"),
         ("train none.txt", b"", "none.txt: is no file, no folder and no glob that matches a file"),
-        ("train bad.txt", b"", "byte 0xFF isn't UTF-8 text"),
+        ("train bad.txt", b"", "byte 0xFF isn't utf-8 text; name its encoding (--encoding latin-1"),
+        ("stats a.txt -t char --encoding utf-16", b"", "try --encoding utf-16-le, or -be"),
+        ("train a.txt --encoding utf-99", b"", "encoding: unknown encoding: utf-99; try utf-8"),
+        ("stats a.txt -t wrod", b"", "wrod: no such run or model folder; runs in"),
+        ("stats a.txt -t wrod", b"", "none (did you mean 'word'?)"),
         ("train a.txt -o a.txt", b"", "a.txt: no format ends like this"),
         ("train a.txt -o there.json", b"", "there.json exists already; --force replaces it"),
         ("train a.txt --vocab-size 100", b"", "vocab_size: found 100, allowed: 257 or more"),
@@ -187,7 +191,7 @@ def test_a_file_is_read_in_pieces_whose_chunks_are_those_of_the_whole(here, size
 
     text = "\n\n a line\nanother.\nx  \n\n\ty\r\nz!\n7\n" * 5
     (here / "b.txt").write_text(text, encoding="utf-8", newline="")
-    pieces = list(texts.pieces_of(here / "b.txt", size))
+    pieces = list(texts.pieces_of(here / "b.txt", size=size))
     whole = text.replace("\r\n", "\n")
     assert "".join(pieces) == whole
     assert len(pieces) > 1 or size > len(text)
@@ -196,9 +200,33 @@ def test_a_file_is_read_in_pieces_whose_chunks_are_those_of_the_whole(here, size
         assert [chunk for piece in pieces for chunk in splitter.chunks(piece)] == list(splitter.chunks(whole))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "UTF-8", "utf-8-sig"])
+def test_a_text_in_another_encoding_is_the_same_text(here, encoding):
+    text = "Größe, été, où\n" * 50
+    (here / "b.txt").write_bytes(text.encode(encoding))
+    (here / "u.txt").write_text(text, encoding="utf-8")
+    done("train", "b.txt", "--vocab-size", "290", "--encoding", encoding)
+    done("train", "u.txt", "--vocab-size", "290", "-o", "u.json")
+    assert (here / "tokenizer.json").read_bytes() == (here / "u.json").read_bytes()
+    assert done("stats", "b.txt", "--encoding", encoding) == done("stats", "u.txt")
+    sizes = ("--sizes", "257,260,265")
+    assert done("optimize", "b.txt", "--encoding", encoding, *sizes) == done("optimize", "u.txt", *sizes)
+
+
 def test_nothing_is_drawn_unless_asked_for(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # importing it would fail
     assert "257" in done("optimize", "a.txt", "--sizes", "257,260")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("x.png", "which isn't installed"), ("x", "allowed: .png"), ("no/x.png", "there is no folder no")],
+)
+def test_what_keeps_it_from_being_drawn_is_told_before_the_work(here, monkeypatch, file, said):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(optimize, "measure_sizes", lambda *given: pytest.fail("it has begun"))
+    result = run("optimize", "a.txt", "--plot", file)
+    assert (result.exit_code in (1, 2), said in result.stderr) == (True, True), result.output
 
 
 def test_a_tokenizer_of_the_core_can_be_looked_at(here):

@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 
 from microgpt_core.errors import ConfigurationError, DataError
 from microgpt_tokenizers.bpe.ranks import by_ids_alone, every_split, one_merge_each
@@ -174,6 +175,52 @@ def test_merges_and_the_order_of_ids_say_the_same_of_what_was_learned(scripts):
     assert by_ids_alone(vocabulary.tokens, vocabulary.merges)
     turned = (vocabulary.merges or [])[::-1]
     assert not by_ids_alone(vocabulary.tokens, turned)
+
+
+def every_split_by_trying(tokens):
+    found = [
+        (i, tokens[token[:at]], tokens[token[at:]], (token[:at], token[at:]))
+        for token, i in tokens.items()
+        for at in range(1, len(token))
+        if token[:at] in tokens and token[at:] in tokens
+    ]
+    return [merge for *_, merge in sorted(found)]
+
+
+def parts_by_trying(token, limit, tokens):
+    parts = [token[i : i + 1] for i in range(len(token))]
+    while True:
+        joined = [(tokens.get(parts[at] + parts[at + 1], limit), at) for at in range(len(parts) - 1)]
+        i, at = min(joined, default=(limit, 0))
+        if i >= limit:
+            return parts
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=7).map(str.encode), unique=True, max_size=25), st.randoms())
+def test_splits_and_merges_are_those_that_trying_finds(longer, draw):
+    names = [b"a", b"b", *(token for token in longer if len(token) > 1)]
+    ids = draw.sample(range(len(names)), len(names))
+    tokens = dict(zip(names, ids, strict=True))
+    assert every_split(tokens) == every_split_by_trying(tokens)
+    parts = [parts_by_trying(token, i, tokens) for token, i in sorted(tokens.items(), key=lambda entry: entry[1])]
+    expected = [tuple(each) for each in parts if len(each) > 1]
+    if all(len(each) == 2 for each in expected):
+        assert one_merge_each(tokens) == expected
+    else:
+        with pytest.raises(DataError, match="isn't made of two others: lower ids make"):
+            one_merge_each(tokens)
+
+
+def test_the_time_is_that_of_the_bytes_however_long_a_token_is():
+    """Trying takes hours."""
+    tokens = {b"a": 0, b"b": 1}
+    for i in range(2, 19):
+        tokens[b"ab" * (1 << (i - 2))] = i
+    assert every_split(tokens) == one_merge_each(tokens)
+    assert max(map(len, tokens)) == 1 << 17
+    with pytest.raises(DataError, match="isn't made of two others"):
+        one_merge_each(tokens | {b"ba" * (1 << 16): 30})
 
 
 def document(scripts, **changes):

@@ -9,6 +9,8 @@ import microgpt_core as mg
 from microgpt_core.cli.main import main
 from microgpt_tokenizers.bpe.tokenizer import Bpe
 from microgpt_tokenizers.interchange.files import write_vocabulary
+from microgpt_tokenizers.statistics import measure
+from microgpt_tokenizers.word import Word
 
 LINES = {
     "Chinese": "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。",
@@ -45,6 +47,25 @@ def test_texts_in_other_scripts_are_trained_on_and_come_back(here, language, tok
     shown.encode()  # whole characters, or U+FFFD for what an untrained model makes of them
     again = mg.load(trained.folder).tokenizer
     assert again.encode(LINES[language]) == used.encode(LINES[language])
+
+
+@pytest.mark.parametrize(("max_vocab", "known"), [(6, False), (None, True)])
+def test_a_run_says_how_much_of_the_text_is_unknown(here, max_vocab, known):
+    text = "the cat sat on the mat\nthe dog sat\n"
+    (here / "a.txt").write_text(text, encoding="utf-8")
+    tokenizer = Word(max_vocab=max_vocab).train([text])
+    rate = measure(tokenizer, [text]).unknown_rate
+    assert (rate == 0) is known
+    words = {"use": "word", "max_vocab": max_vocab}
+    changes = ["dataset={use: text, path: a.txt, validation: 0}", f"tokenizer={json.dumps(words)}"]
+    changes += [f"{name}={value}" for name, value in SMALL.items()] + ["stages=[train]"]
+    said = run("run", "names", *(word for change in changes for word in ("--set", change))).stderr
+    n = len(tokenizer.encode(text))
+    assert f"\ntokenizer: {rate:.2%} of {n} tokens are unknown words\n" in said
+
+
+def test_without_unknown_words_nothing_is_said_of_them():
+    assert Word(unknown=False).train(["a b"]).summary == ""
 
 
 def test_a_vocabulary_lies_beside_the_pipeline_that_names_it(here):

@@ -15,6 +15,7 @@ from microgpt_core.pipeline.reading.source import SUFFIXES, packaged
 from microgpt_core.pipeline.runs.run import Run
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.selection import Plugins
+from microgpt_datasets.shards import INDEX
 
 READERS = {".jsonl": "jsonl", ".csv": "csv"}
 
@@ -29,7 +30,8 @@ def run_of(
         if len(sources) > 1 or document:
             raise ConfigurationError(f"{first} is a pipeline, which says itself what it reads; name it alone")
     else:
-        dataset = {"use": reader(sources), "path": [str(Path(source).absolute()) for source in sources]}
+        paths, use = [str(Path(source).absolute()) for source in sources], reader(sources)
+        dataset: dict[str, Any] = {"use": use, "path": paths[0] if use == "shards" else paths}
         settings.append(f"dataset={json.dumps(dataset | ({'document': document} if document else {}))}")
         first = "names"
     pipeline = read_pipeline(first, registry, [*settings, *overrides])
@@ -39,6 +41,10 @@ def run_of(
 def reader(sources: Sequence[str]) -> str:
     """The dataset that reads these files: by what they are called."""
     found = {next((use for end, use in READERS.items() if end in Path(source).suffixes), "files") for source in sources}
+    if any((Path(source) / INDEX).is_file() for source in sources):
+        if len(sources) > 1:
+            raise ConfigurationError(f"{', '.join(sources)}: shards among them; name one folder of shards alone")
+        return "shards"
     if len(found) > 1:
         raise ConfigurationError(f"{', '.join(sources)} are of several kinds; name those of one kind, or a pipeline")
     return found.pop()

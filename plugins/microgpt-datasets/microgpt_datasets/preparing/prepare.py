@@ -17,7 +17,7 @@ from microgpt_core.text.cache import cache_folder
 from microgpt_core.text.split import SPLITS
 from microgpt_datasets.preparing.encoding import Piece, encoded
 from microgpt_datasets.preparing.writing import Writer
-from microgpt_datasets.shards import FORMAT, INDEX, read_index
+from microgpt_datasets.shards import FORMAT, INDEX, read_index, verify
 
 SHARD_TOKENS = 1 << 25  # 64 MB of two bytes each: what is lost when it is stopped is seconds of work
 TOKENIZER = "tokenizer.json"
@@ -66,9 +66,9 @@ def prepare(
 
 
 def whole_index(folder: Path) -> dict[str, Any] | None:
-    """The index of shards that are there in full; None where they are damaged, and have to be made again."""
+    """The index of shards that are there, to the bit; None where they are damaged, and have to be made again."""
     try:
-        return read_index(folder)
+        return verify(folder)
     except DataError:
         return None
 

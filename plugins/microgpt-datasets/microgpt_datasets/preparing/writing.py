@@ -12,7 +12,7 @@ from typing import Any
 from microgpt_core.errors import DataError
 from microgpt_core.storage.atomic import atomic_write
 from microgpt_datasets.preparing.encoding import Piece
-from microgpt_datasets.shards import FORMAT, INDEX, WIDTHS
+from microgpt_datasets.shards import FORMAT, INDEX, WIDTHS, holds
 
 NOTE = "progress.json"  # there while the shards aren't whole
 
@@ -50,7 +50,8 @@ class Writer:
 
     def _is_whole(self, shard: dict[str, Any]) -> bool:
         file = self.folder / str(shard["file"])
-        return file.is_file() and file.stat().st_size == int(shard["tokens"]) * self.width
+        size = int(shard["tokens"]) * self.width
+        return file.is_file() and file.stat().st_size == size and holds(file, shard["sha256"])
 
     def split(self, name: str) -> Split:
         """A split as far as it has been written."""

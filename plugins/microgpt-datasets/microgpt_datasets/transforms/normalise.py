@@ -1,16 +1,15 @@
 """One spelling for what looks the same: a Unicode form, and white space that is nothing but spaces and line ends."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from microgpt_core.components import Transform
 from microgpt_core.components.text import Split
 from microgpt_core.errors import UnknownNameError
+from microgpt_core.text.normal import FORMS, Form, normalized
 
-Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 WHITE_SPACE = ("keep", "collapse", "one-line")
 AROUND_LINE_END = re.compile(r"[^\S\n]*\n[^\S\n]*")
 IN_A_LINE = re.compile(r"[^\S\n]+")
@@ -33,8 +32,8 @@ class Normalise(Transform):
     space: Literal["keep", "collapse", "one-line"] = "keep"
 
     def __post_init__(self) -> None:
-        if self.form not in get_args(Form):
-            raise UnknownNameError("form", self.form, get_args(Form))
+        if self.form not in FORMS:
+            raise UnknownNameError("form", self.form, FORMS)
         if self.space not in WHITE_SPACE:
             raise UnknownNameError("space", self.space, WHITE_SPACE)
 
@@ -42,7 +41,7 @@ class Normalise(Transform):
         return (self.normal(text) for text in texts)
 
     def normal(self, text: str) -> str:
-        text = unicodedata.normalize(self.form, text)
+        text = normalized(text, self.form)
         if self.space == "one-line":
             return " ".join(text.split())
         if self.space == "collapse":

@@ -50,7 +50,7 @@ class Encoder:
         if self._order is None and chunk in self._vocabulary:
             parts = [chunk]
         else:
-            parts = self._merge(chunk)
+            parts = self.merged(chunk)
         ids = [self._vocabulary[part] for part in parts]
         if len(chunk) <= LONGEST_CACHED:
             if len(self._cache) >= CACHED_CHUNKS:
@@ -62,7 +62,7 @@ class Encoder:
         """When two neighbours are joined: the lower the earlier, None for never."""
         return self._vocabulary.get(left + right) if self._order is None else self._order.get((left, right))
 
-    def _merge(self, chunk: bytes) -> list[bytes]:
+    def merged(self, chunk: bytes) -> list[bytes]:
         """The tokens of a chunk, in time that grows hardly faster than the chunk.
 
         `parts[i]` is the token that begins at byte i, empty once its left neighbour has swallowed it. `waiting` has

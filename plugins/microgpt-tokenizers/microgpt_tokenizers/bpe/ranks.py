@@ -1,20 +1,37 @@
 """Between the two ways to say in which order tokens are joined: by the order of their ids, and by a list of merges."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from microgpt_core.errors import DataError
+from microgpt_tokenizers.bpe.encoding import Encoder
 from microgpt_tokenizers.bpe.vocabulary import Merge
+
+PATTERN = "gpt2"  # for an encoder that isn't given texts to cut
 
 
 def every_split(tokens: Mapping[bytes, int]) -> list[Merge]:
-    """All pairs of tokens that are a token when joined, in the order in which ids alone would join them."""
-    found = [
-        (i, tokens[token[:at]], tokens[token[at:]], (token[:at], token[at:]))
-        for token, i in tokens.items()
-        for at in range(1, len(token))
-        if token[:at] in tokens and token[at:] in tokens
-    ]
+    """All pairs of tokens that are a token when joined, in the order in which ids alone would join them.
+
+    In time that grows with the tokens' bytes and the pairs: a file may hold one token of a megabyte.
+    """
+    turned = {token[::-1]: token for token in tokens}
+    ends = {turned[token]: [turned[end] for end in found] for token, found in beginnings(turned)}
+    found = []
+    for token, starts in beginnings(tokens):
+        rest = {len(token) - len(end): end for end in ends[token]}
+        pairs = ((start, rest[len(start)]) for start in starts if len(start) in rest)
+        found += [(tokens[token], tokens[left], tokens[right], (left, right)) for left, right in pairs]
     return [merge for *_, merge in sorted(found)]
+
+
+def beginnings(tokens: Iterable[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Each token with the shorter ones that it begins with. The list is lent until the next."""
+    begun: list[bytes] = []
+    for token in sorted(filter(None, tokens)):  # what begins with another comes after it, and before what doesn't
+        while begun and not token.startswith(begun[-1]):
+            begun.pop()
+        yield token, begun
+        begun.append(token)
 
 
 def one_merge_each(tokens: Mapping[bytes, int]) -> list[Merge]:
@@ -24,31 +41,18 @@ def one_merge_each(tokens: Mapping[bytes, int]) -> list[Merge]:
     where it isn't: such a token comes about only because a whole chunk of the text is it.
     """
     merges: list[Merge] = []
+    lower: dict[bytes, int] = {}
+    encoder = Encoder(lower, None, PATTERN)
     for token, i in sorted(tokens.items(), key=lambda entry: entry[1]):
         if len(token) == 1:
             continue
-        parts = parts_below(token, i, tokens)
+        parts = encoder.merged(token)
         if len(parts) != 2:
             said = " + ".join(repr(part) for part in parts[:5])
             raise DataError(f"the token {token!r:.60} (id {i}) isn't made of two others: lower ids make {said:.200}")
         merges.append((parts[0], parts[1]))
+        lower[token] = i
     return merges
-
-
-def parts_below(token: bytes, limit: int, tokens: Mapping[bytes, int]) -> list[bytes]:
-    """What merging by ids below `limit` leaves of a token. It is short, so the whole of it is looked at each time."""
-    parts = [token[i : i + 1] for i in range(len(token))]
-    while best := min(joins(parts, limit, tokens), default=None):
-        _, at = best
-        parts[at : at + 2] = [parts[at] + parts[at + 1]]
-    return parts
-
-
-def joins(parts: list[bytes], limit: int, tokens: Mapping[bytes, int]) -> Iterator[tuple[int, int]]:
-    """The neighbours that may be joined: the id that they would be, and where they are."""
-    for at in range(len(parts) - 1):
-        if (i := tokens.get(parts[at] + parts[at + 1])) is not None and i < limit:
-            yield i, at
 
 
 def by_ids_alone(tokens: Mapping[bytes, int], merges: list[Merge] | None) -> bool:

@@ -8,14 +8,13 @@ from typing import Any, ClassVar, Self
 
 from microgpt_core.components import Tokenizer
 from microgpt_core.errors import CheckpointError, ConfigurationError, DataError, UnknownNameError, require
-from microgpt_core.text.char import Form
+from microgpt_core.text.normal import Form, check_form, normalized
 from microgpt_tokenizers.bpe import choice
 from microgpt_tokenizers.bpe.splitting import Splitter
 from microgpt_tokenizers.bpe.training import Progress
 from microgpt_tokenizers.bpe.vocabulary import Vocabulary, learned
 from microgpt_tokenizers.interchange import tokenizer_json
 from microgpt_tokenizers.interchange.files import read_vocabulary
-from microgpt_tokenizers.normal import check_form, normalized
 from microgpt_tokenizers.special import check_names, cut
 from microgpt_tokenizers.surrogates import without_surrogates
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
 from microgpt_core.errors import DataError
-from microgpt_core.text.char import Form
+from microgpt_core.text.normal import Form
 from microgpt_tokenizers.interchange.alphabet import TO_BYTE, to_bytes
 
 Merge: TypeAlias = tuple[bytes, bytes]

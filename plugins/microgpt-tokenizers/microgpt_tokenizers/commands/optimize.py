@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from microgpt_core.cli.options import examples, json_option
+from microgpt_core.cli.plot import check_plot, save_lines
 from microgpt_core.cli.table import print_table
 from microgpt_core.errors import DataError
 from microgpt_core.text.files import TextFiles
 from microgpt_tokenizers.commands.progress import Progress
 from microgpt_tokenizers.commands.source import pattern_option
+from microgpt_tokenizers.commands.texts import encoding_option
 from microgpt_tokenizers.sizes import Size, knee, measure_sizes
 
 EXAMPLES = examples(
@@ -43,19 +45,28 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic only from cli
 @click.option("--sizes", type=Sizes(), default=SIZES, show_default=True, help="Vocabularies to try.")
 @click.option("--n-embd", default=128, show_default=True, type=click.IntRange(1), help="The model's width.")
 @pattern_option
+@encoding_option
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it: .png, .svg or .pdf."
 )
 @json_option
 def command(
-    paths: tuple[str, ...], sizes: tuple[int, ...], n_embd: int, pattern: str | None, plot: Path | None, as_json: bool
+    paths: tuple[str, ...],
+    sizes: tuple[int, ...],
+    n_embd: int,
+    pattern: str | None,
+    encoding: str,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare sizes of bpe's vocabulary, learned from nine tenths of FILES and measured on the rest.
 
     Parameters are those of the embedding and the output layer, which grow with the vocabulary. The knee is where more
     of them begin to buy less: the size furthest above the line from the smallest to the largest.
     """
-    texts = TextFiles(list(paths), validation=0.1)
+    if plot is not None:
+        check_plot(plot)
+    texts = TextFiles(list(paths), encoding=encoding, validation=0.1)
     progress = Progress()
     try:
         held_out = list(texts.documents("validation"))
@@ -83,8 +94,6 @@ def row(size: Size, is_knee: bool) -> tuple[str, ...]:
 
 
 def draw(sizes: list[Size], best: Size | None, path: Path) -> None:
-    from microgpt_core.cli.plot import save_lines  # asks for matplotlib
-
     line = ([float(size.parameters) for size in sizes], [size.characters_per_token for size in sizes])
     mark = None if best is None else (float(best.parameters), f"{best.vocab_size:,} tokens")
     save_lines(path, "What a larger vocabulary buys", "parameters", "characters per token", {"bpe": line}, mark)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from microgpt_core.components import Tokenizer
-from microgpt_core.errors import DataError
+from microgpt_core.errors import ConfigurationError, DataError, nearest
 from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import find_run, model_folder
 from microgpt_core.plugins.loader import load
@@ -60,4 +60,9 @@ def find_or_learn(
     if not Path(source).exists() and source in registry.names("tokenizers"):
         made: Tokenizer = registry.get("tokenizers", source)()
         return made.train(texts())
+    if not Path(source).suffix and (meant := nearest(source, registry.names("tokenizers"))):
+        try:
+            return find_tokenizer(source, pattern, plugins)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{error}{meant}") from None
     return find_tokenizer(source, pattern, plugins)

@@ -11,7 +11,7 @@ from microgpt_core.cli.table import print_table
 from microgpt_core.components import Tokenizer
 from microgpt_core.plugins.selection import Plugins
 from microgpt_tokenizers.commands.source import find_or_learn, pattern_option, tokenizer_option
-from microgpt_tokenizers.commands.texts import pieces
+from microgpt_tokenizers.commands.texts import encoding_option, pieces
 from microgpt_tokenizers.statistics import Statistics, measure
 
 EXAMPLES = examples(
@@ -25,18 +25,25 @@ EXAMPLES = examples(
 @click.argument("paths", nargs=-1, required=True, metavar="FILES...")
 @tokenizer_option
 @pattern_option
+@encoding_option
 @click.option("--top", default=20, show_default=True, type=click.IntRange(0), help="How many frequent tokens to list.")
 @plugin_option
 @json_option
 def command(
-    paths: tuple[str, ...], source: str, pattern: str | None, top: int, plugins: Plugins, as_json: bool
+    paths: tuple[str, ...],
+    source: str,
+    pattern: str | None,
+    encoding: str,
+    top: int,
+    plugins: Plugins,
+    as_json: bool,
 ) -> None:
     """Count what a tokenizer makes of FILES: compression, how evenly tokens are used, what is unknown.
 
     --tokenizer may also be the name of a component, such as char or word, which is learned from FILES first.
     """
-    tokenizer = find_or_learn(source, partial(pieces, paths), pattern, plugins)
-    statistics = measure(tokenizer, pieces(paths))
+    tokenizer = find_or_learn(source, partial(pieces, paths, encoding), pattern, plugins)
+    statistics = measure(tokenizer, pieces(paths, encoding))
     if as_json:
         frequent = [{"id": i, "text": shown(tokenizer, i), "count": n} for i, n in statistics.counts.most_common(top)]
         click.echo(json.dumps(statistics.to_dict() | {"frequent": frequent}, indent=2))

@@ -4,26 +4,35 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import click
+
 from microgpt_core.errors import DataError
 from microgpt_core.text.files import TextFiles
 
 PIECE = 1 << 22  # characters
+UTF_8 = "utf-8"
+SIGNED = {UTF_8: "utf-8-sig"}  # which leaves the mark at the beginning out, as utf-16 does
 # A line's end between two lines with text right there. Every named pattern cuts there anyway, so that the chunks of the
 # pieces are those of the whole.
 SAFE_CUT = re.compile(r"(?<=\S)\n(?=\S)")
 
 
-def pieces(paths: Sequence[str]) -> Iterator[str]:
-    """The texts of files, folders and globs, as the dataset `text` finds them. Raises DataError."""
-    for file in TextFiles(list(paths)).files():
-        yield from pieces_of(file)
+encoding_option = click.option(
+    "--encoding", default=UTF_8, show_default=True, help="Of the files: utf-16, latin-1, cp1252, ..."
+)
 
 
-def pieces_of(file: Path, size: int = PIECE) -> Iterator[str]:
+def pieces(paths: Sequence[str], encoding: str = UTF_8) -> Iterator[str]:
+    """The texts of files, folders and globs, as the dataset `text` finds them. Raises DataError, ConfigurationError."""
+    for file in TextFiles(list(paths), encoding=encoding).files():
+        yield from pieces_of(file, encoding)
+
+
+def pieces_of(file: Path, encoding: str = UTF_8, size: int = PIECE) -> Iterator[str]:
     """One file's text, about `size` characters at a time, cut where tokens don't notice it."""
     waiting = ""
     try:
-        with file.open(encoding="utf-8-sig") as opened:  # line ends become \n
+        with file.open(encoding=SIGNED.get(encoding.lower(), encoding)) as opened:  # line ends become \n
             while read := opened.read(size):
                 waiting += read
                 if cut := last_safe_cut(waiting):
@@ -31,7 +40,10 @@ def pieces_of(file: Path, size: int = PIECE) -> Iterator[str]:
                     waiting = waiting[cut:]
     except UnicodeDecodeError as error:
         found = f"byte 0x{error.object[error.start]:02X}"
-        raise DataError(f"{file}: {found} isn't UTF-8 text; convert the file, or leave it out") from None
+        what = "name its encoding (--encoding latin-1 and cp1252 are frequent), or leave the file out"
+        raise DataError(f"{file}: {found} isn't {encoding} text; {what}") from None
+    except UnicodeError as error:
+        raise DataError(f"{file}: it isn't {encoding} text ({error}); try --encoding {encoding}-le, or -be") from None
     except OSError as error:
         raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
     if waiting:

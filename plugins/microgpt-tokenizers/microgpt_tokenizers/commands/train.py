@@ -7,11 +7,11 @@ import click
 
 from microgpt_core.cli.options import examples, json_option
 from microgpt_core.errors import ConfigurationError
-from microgpt_core.text.char import FORMS, Form
+from microgpt_core.text.normal import FORMS, Form
 from microgpt_tokenizers.bpe.tokenizer import Bpe
 from microgpt_tokenizers.commands.progress import Progress
 from microgpt_tokenizers.commands.source import pattern_option
-from microgpt_tokenizers.commands.texts import pieces
+from microgpt_tokenizers.commands.texts import encoding_option, pieces
 from microgpt_tokenizers.interchange.files import check_name, write_vocabulary
 
 EXAMPLES = examples(
@@ -26,6 +26,7 @@ END = "<|endoftext|>"
 @click.argument("paths", nargs=-1, required=True, metavar="FILES...")
 @click.option("--vocab-size", default=1024, show_default=True, help="Tokens in all: bytes, merges, special tokens.")
 @pattern_option
+@encoding_option
 @click.option("--min-frequency", default=2, show_default=True, help="How often a pair has to come to be merged.")
 @click.option("--normalize", type=click.Choice(FORMS), help="A Unicode form to bring texts to first.")
 @click.option("--special", multiple=True, metavar="NAME", help=f"A special token beside {END}. May be repeated.")
@@ -36,8 +37,8 @@ END = "<|endoftext|>"
 @click.option("--force", is_flag=True, help="Replace what is there already.")
 @json_option
 def command(
-    paths: tuple[str, ...], vocab_size: int, pattern: str | None, min_frequency: int, normalize: Form | None,
-    special: tuple[str, ...], output: Path, force: bool, as_json: bool,
+    paths: tuple[str, ...], vocab_size: int, pattern: str | None, encoding: str, min_frequency: int,
+    normalize: Form | None, special: tuple[str, ...], output: Path, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Learn byte-pair encoding from FILES: text files, folders of .txt files, globs.
 
@@ -50,7 +51,7 @@ def command(
     )
     progress = Progress()
     try:
-        tokenizer.train(pieces(paths), progress=progress)
+        tokenizer.train(pieces(paths, encoding), progress=progress)
     finally:
         progress.end()
     write_vocabulary(tokenizer.vocabulary, output)

@@ -11,7 +11,7 @@ from typing import Any
 
 from microgpt_core.errors import DataError
 from microgpt_core.storage.atomic import atomic_write
-from microgpt_core.text.char import FORMS, Form
+from microgpt_core.text.normal import FORMS, Form
 from microgpt_tokenizers.bpe.ranks import every_split
 from microgpt_tokenizers.bpe.splitting import PATTERNS
 from microgpt_tokenizers.bpe.vocabulary import Merge, Vocabulary
