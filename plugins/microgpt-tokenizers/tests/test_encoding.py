@@ -126,7 +126,7 @@ def work(make, vocabulary: Vocabulary, text: str) -> int:
 class Quadratic(encoding.Encoder):
     """Looks at all pairs for each that it joins."""
 
-    def _merge(self, chunk):
+    def merged(self, chunk):
         parts = [chunk[i : i + 1] for i in range(len(chunk))]
         while True:
             ranked = [(self._rank(*pair), i) for i, pair in enumerate(pairwise(parts))]
