@@ -1,7 +1,5 @@
 """Who runs a call: the choice of a kernel, and a call bound to its buffers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial

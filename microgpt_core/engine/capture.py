@@ -7,8 +7,6 @@
 The first call with new shapes captures again, and says so; the plans of a few shapes are kept.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence

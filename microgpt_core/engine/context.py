@@ -1,7 +1,5 @@
 """What holds for the code that runs right now: eager or capture, with gradients or without, in which scope."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

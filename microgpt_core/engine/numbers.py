@@ -1,7 +1,5 @@
 """Numbers as people have them, nested lists or some library's array, and as they read them: in and out of buffers."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Sequence
 from typing import Any

@@ -11,8 +11,6 @@
 It looks at shapes alone and allocates nothing.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence

@@ -5,8 +5,6 @@ forgotten after forward; copies of those calls make it again right before a back
 leaves the segment, such as the sum that blocks hand on, is kept. This rewrites a trace and runs nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate

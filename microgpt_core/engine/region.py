@@ -1,7 +1,5 @@
 """A region: one stretch of page-aligned memory that many values share."""
 
-from __future__ import annotations
-
 import mmap
 import threading
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The tape: what was computed, in order, and how to walk it back."""
 
-from __future__ import annotations
-
 from microgpt_core import ops
 from microgpt_core.components.op import show_shape
 from microgpt_core.engine.context import new_value, perform

@@ -1,7 +1,5 @@
 """Evaluation: how surprised a model is by a text, per token, per character and per byte. Nothing is left out."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Iterator, Sequence
 from math import isfinite, log

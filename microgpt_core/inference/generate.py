@@ -1,7 +1,5 @@
 """Generation: read the prompts, choose a token for each, read those, choose the next."""
 
-from __future__ import annotations
-
 from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Iterator, Sequence

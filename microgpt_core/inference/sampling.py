@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import compress
 from math import exp, inf, isfinite, log
 from random import Random
 
@@ -38,14 +39,22 @@ class Sampling:
                 "the model's logits aren't finite numbers, so no token can be chosen: damaged weights?"
             )
         if self.temperature == 0.0:
-            best = list(logits).index(top)
-            return [1.0 if i == best else 0.0 for i in range(len(logits))]
-        least = -inf if self.top_k is None else nlargest(self.top_k, logits)[-1]
+            return shares([1.0] * len(logits), [list(logits).index(top)])
+        least = -inf if self.top_k is None else least_of_top(self.top_k, logits)
         powers = [exp((z - top) / self.temperature) if z >= least else 0.0 for z in logits]
         if self.top_k is None and self.top_p is None:
-            return shares(powers, range(len(powers)))
-        kept = sorted(range(len(powers)), key=powers.__getitem__, reverse=True)[: self.top_k]
-        return shares(powers, kept if self.top_p is None else nucleus(kept, powers, self.top_p))
+            total = sum(powers)
+            return [power / total for power in powers]
+        likely = list(compress(range(len(powers)), powers))
+        if self.top_k is not None:
+            likely = sorted(likely, key=powers.__getitem__, reverse=True)[: self.top_k]
+        return shares(powers, likely if self.top_p is None else nucleus(likely, powers, self.top_p))
+
+
+def least_of_top(k: int, logits: Sequence[float]) -> float:
+    """The k-th largest. Most lie below that of the first few, and are only compared with it."""
+    floor = nlargest(k, logits[: 32 * k])[-1]
+    return nlargest(k, [z for z in logits if z >= floor])[-1]
 
 
 def shares(powers: Sequence[float], kept: Sequence[int]) -> list[float]:
@@ -57,13 +66,14 @@ def shares(powers: Sequence[float], kept: Sequence[int]) -> list[float]:
     return result
 
 
-def nucleus(order: Sequence[int], powers: Sequence[float], top_p: float) -> list[int]:
-    """The fewest of the likeliest tokens whose powers add up to `top_p` of all in `order`. arXiv:1904.09751."""
-    needed, mass, kept = top_p * sum([powers[i] for i in order]), 0.0, []
-    for i in order:
+def nucleus(likely: Sequence[int], powers: Sequence[float], top_p: float) -> list[int]:
+    """The fewest of the likeliest tokens whose powers add up to `top_p` of what all have. arXiv:1904.09751."""
+    total, mass, kept = sum([powers[i] for i in likely]), 0.0, []
+    cut = (1 - top_p) * total / len(likely)  # all tokens below it together have less than may be left out
+    for i in sorted([i for i in likely if powers[i] >= cut], key=powers.__getitem__, reverse=True):
         kept.append(i)
         mass += powers[i]
-        if mass >= needed:
+        if mass >= top_p * total:
             break
     return kept
 
@@ -81,5 +91,5 @@ def sample_rng(seed: int | None, sample: int) -> Random:
 
 def choose(probabilities: Sequence[float], rng: Random) -> int:
     """An id drawn with these probabilities: one number from `rng`, always."""
-    possible = [i for i, p in enumerate(probabilities) if p]  # rounding can't reach what has no probability
-    return rng.choices(possible, [probabilities[i] for i in possible])[0]
+    possible = list(compress(range(len(probabilities)), probabilities))  # rounding can't reach the others
+    return rng.choices(possible, list(filter(None, probabilities)))[0]

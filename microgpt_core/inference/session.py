@@ -1,7 +1,5 @@
 """A session: a model reading texts side by side, with the keys and values of what it read kept."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

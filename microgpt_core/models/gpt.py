@@ -3,8 +3,6 @@
 Its fields make it GPT-2, Llama, the one-page program of docs/learn, and what lies between them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat

@@ -4,8 +4,6 @@ A pack's model subclasses it as a dataclass whose fields are its YAML keys, buil
 `__post_init__`, and computes logits in `forward(tokens, positions, caches, noise)`. The rest can be left as it is.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields

@@ -1,7 +1,5 @@
 """Analyzers and callbacks at work: each is told of every step. One that fails is told once and asked no more."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase

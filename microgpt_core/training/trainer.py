@@ -1,7 +1,5 @@
 """The trainer: loss, gradients, update, over and over, with a look at the validation text now and then."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -3,6 +3,7 @@
 import math
 import random
 from collections import Counter
+from itertools import accumulate
 
 import pytest
 
@@ -94,6 +95,28 @@ def test_top_p_is_of_what_top_k_left() -> None:
     shares = Sampling(top_k=2, top_p=0.5).probabilities(logits)  # of 0.4 / 0.7 and 0.3 / 0.7
     assert shares == [1.0, 0.0, 0.0, 0.0]
     assert Sampling(top_p=0.5).probabilities(logits) == pytest.approx([4 / 7, 3 / 7, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("order", ["random", "rising", "falling", "with equals"])
+@pytest.mark.parametrize("top_p", [None, 0.001, 0.5, 0.97])
+@pytest.mark.parametrize("top_k", [None, 1, 7, 300, 5000])
+def test_of_thousands_the_same_are_kept_as_by_sorting_them_all(
+    top_k: int | None, top_p: float | None, order: str
+) -> None:
+    rng = random.Random(5)
+    logits = [rng.gauss(0, 3) for _ in range(3000)]
+    if order == "with equals":
+        logits = [float(round(z)) for z in logits]
+    elif order != "random":
+        logits.sort(reverse=order == "falling")
+    whole = softmax(logits)
+    kept = sorted(range(3000), key=lambda i: -whole[i])[:top_k]
+    if top_p is not None:
+        mass, needed = accumulate(whole[i] for i in kept), top_p * sum(whole[i] for i in kept)
+        kept = kept[: next((n for n, m in enumerate(mass, 1) if m >= needed - 1e-12), len(kept))]
+    shares = Sampling(top_k=top_k, top_p=top_p).probabilities(logits)
+    assert [i for i, share in enumerate(shares) if share] == sorted(kept)
+    assert math.fsum(shares) == pytest.approx(1.0)
 
 
 def test_choices_have_their_probabilities() -> None:
