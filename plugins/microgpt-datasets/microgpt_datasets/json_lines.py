@@ -61,7 +61,9 @@ class JSONLines(ReadInOrder):
                 raise DataError(f"{place}: {said}. Set `field`")
             value = value[step]
         if not isinstance(value, str):
-            raise DataError(f"{place}: expected text in the field {self.field!r}, found {kind(value)}")
+            inner = [f"{self.field}.{name}" for name in value] if isinstance(value, dict) else []
+            hint = f"; set `field`: {', '.join(inner[:SHOWN])}" if inner else ""
+            raise DataError(f"{place}: expected text in the field {self.field!r}, found {kind(value)}{hint}")
         return value
 
 
