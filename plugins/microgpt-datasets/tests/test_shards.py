@@ -181,6 +181,7 @@ def test_what_was_stopped_is_gone_on_with(
         ),
         (lambda folder: (folder / "shards.json").write_bytes(b"\xff"), "it is damaged"),
         (lambda folder: replace(folder, '"train-00000.bin"', '"../mine.yaml"'), "is no file of this folder"),
+        (lambda folder: replace(folder, '"vocab_size": ', '"vocab_size": "many", "was": '), "it is damaged .TypeError"),
     ],
 )
 def test_damaged_shards_are_refused_and_can_be_made_again(damage: Any, message: str, run: Run, tmp_path: Path) -> None:
@@ -213,6 +214,18 @@ def test_a_flipped_bit_is_found_by_who_asks_and_the_shards_can_be_made_again(run
     assert "shards 1; prepare them again: microgpt data prepare" in said
     made = prepare(run, folder, shard_tokens=2000)  # as it says
     assert (made.was_there, made.index, verify(folder)) == (False, whole, whole)
+
+
+def test_an_id_that_no_token_has_is_told_with_its_file_where_it_is_read(run: Run, put: Any, tmp_path: Path) -> None:
+    prepare(run, tmp_path / "sh")
+    file = put("sharded.yaml", "dataset: {use: shards, path: sh}\nmodel: {n_embd: 8}\ntrain: {max_steps: 3}\n")
+    shard = tmp_path / "sh" / "train-00000.bin"
+    shard.write_bytes(b"\xff" * shard.stat().st_size)
+    said = f"{re.escape(str(shard))}: holds the id 65,535, allowed: 0 to \\d+; it is damaged, prepare them again"
+    with pytest.raises(DataError, match=said):
+        mg.run(file, output=tmp_path / "run")
+    assert not prepare(run, tmp_path / "sh").was_there  # as it says
+    mg.run(file, output=tmp_path / "run")
 
 
 @pytest.mark.usefixtures("many_pieces")
