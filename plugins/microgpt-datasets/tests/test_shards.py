@@ -255,6 +255,17 @@ def test_only_shards_are_verified(put: Any, run: Run, tmp_path: Path) -> None:
     assert (code, "name one folder of shards alone" in said) == (2, True)
 
 
+def test_files_in_another_encoding_are_named_with_it(put: Any, tmp_path: Path) -> None:
+    path = str(put("t.txt", TEXT.replace("line", "ligné").encode("latin-1")))
+    code, said = command("stats", path)
+    assert (code, "0xE9 isn't utf-8 text; set `encoding`" in said) == (2, True)
+    code, said = command("stats", path, "--encoding", "latin-1", "--json")
+    assert (code, json.loads(said)["splits"]["train"]["bytes"] > len(TEXT) * 0.8) == (0, True)
+    assert command("prepare", path, "--encoding", "latin-1", "-o", str(tmp_path / "sh"))[0] == 0
+    code, said = command("stats", "names", "--encoding", "latin-1")
+    assert (code, "name it alone, without --document and --encoding" in said) == (2, True)
+
+
 def replace(folder: Path, old: str, new: str) -> None:
     index = folder / "shards.json"
     index.write_text(index.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -338,6 +349,14 @@ def test_stats_count_what_comes_twice_and_what_both_splits_share(put: Any, tmp_p
     assert "this very long sentence can be found in" in found["contamination"]["example"]
     code, said = command("stats", str(path), "--document", "line")
     assert "held-out documents that are in the training text: 0.00 %" in said
+
+
+def test_stats_of_shards_say_only_what_was_counted(run: Run, tmp_path: Path) -> None:
+    prepare(run, tmp_path / "sh")
+    train = json.loads(command("stats", str(tmp_path / "sh"), "--json")[1])["splits"]["train"]
+    assert {name for name, n in train.items() if n is None} == {"bytes", "duplicates", "shortest", "longest"}
+    assert (train["documents"], train["characters"] > 0) == (len(list(run.documents["train"])), True)
+    assert re.search(r"^train +\S+ +\S+ +\S+ % +\S+ *$", command("stats", str(tmp_path / "sh"))[1], re.M)
 
 
 def test_stats_say_how_much_of_two_files_is_held_out(put: Any) -> None:
