@@ -205,6 +205,7 @@ def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -
         ("{use: files, path: t.gz}", {"t.gz": gzip.compress(b"abc" * 99)[:-9]}, "t.gz: can't be read (Compressed"),
         ("{use: files, pth: t}", {}, "unknown key (did you mean 'path'?)"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '{"text": "a"}\n{"text": 3}'}, "line 2: expected text"),
+        ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '{"text": "a\\ud800"}'}, r"line 1: \ud800 at position 1"),
         ("{use: jsonl, path: t.jsonl, field: a}", {"t.jsonl": '{"a": {"b": "c", "n": 1}}'}, "set `field`: a.b, a.n"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '\n{"txt": "a"}'}, "no field 'text' (did you mean"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '["a"]'}, "line 1: expected an object {...} with the field 'text'"),
