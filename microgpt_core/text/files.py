@@ -1,6 +1,6 @@
 """The dataset `text`: your own text files, from paths, folders and globs, unaltered but for line ends."""
 
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections import Counter
 from dataclasses import dataclass
 from glob import glob
@@ -103,22 +103,22 @@ def instead(folder: Path, named: str) -> str:
     """What most of the folder's files are, and the glob that names them."""
     files = (file for file in islice(folder.rglob("*"), LOOKED_AT) if file.is_file() and file.name[0] != ".")
     suffixes = Counter(file.suffix for file in files if file.suffix)
-    if not suffixes:
-        return ""
-    (suffix, n), *_ = suffixes.most_common()
-    return f", but {n} *{suffix}; if they are text, name them by a glob: {named.rstrip('/')}/**/*{suffix}"
+    for suffix, n in suffixes.most_common(1):
+        return f", but {n} *{suffix}; if they are text, name them by a glob: {named.rstrip('/')}/**/*{suffix}"
+    return ""
 
 
 def read_text(file: Path, encoding: str) -> str:
     """A file's text, with line ends as \\n and no byte order mark. Raises DataError with the place of a bad byte."""
     try:
-        text = file.read_bytes().decode(encoding)
+        text = getincrementaldecoder(encoding)().decode(file.read_bytes(), final=True)
     except UnicodeDecodeError as error:
         data, at = error.object, error.start
         found = f"byte 0x{data[at]:02X} at offset {at}, line {data.count(NEW_LINE, 0, at) + 1}"
         raise DataError(f"{file}: {found} isn't {encoding} text; {advice(data)}") from None
-    except OSError as error:
-        raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
+    except (OSError, UnicodeError) as error:  # utf-16 without the mark that says in which order bytes are
+        said = getattr(error, "strerror", None) or f"{error}; set `encoding` to {encoding}-le or -be, or to what it is"
+        raise DataError(f"{file}: can't be read ({said})") from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -117,6 +117,7 @@ def test_encodings(tmp_path, data, encoding, expected):
         ("utf16.bin", {}, ["byte 0xFF at offset 0, line 1", "begins as utf-16 does: set `encoding: utf-16`"]),
         ("zeros.bin", {}, ["byte 0xFF at offset 1, line 1", "no text", "leave the file out"]),
         ("bad.bin", {"encoding": "ascii"}, ["byte 0xFF at offset 5", "ascii"]),
+        ("bad.bin", {"encoding": "utf-16"}, ["bad.bin: can't be read (UTF-16", "set `encoding` to utf-16-le or -be"]),
     ],
 )
 def test_bad_data_is_one_line_with_the_path(tree, path, options, expected):

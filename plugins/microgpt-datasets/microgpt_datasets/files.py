@@ -49,18 +49,22 @@ class Files(ReadInOrder):
         return self.document != "file"
 
     def all_documents(self) -> Iterator[str]:
-        files, found = find_files(self.path, self.base, self.pattern), False
+        files, found, left_out = find_files(self.path, self.base, self.pattern), False, 0
         for file in files:
             for name, stream in streams(file):
                 member = name.removeprefix(str(file)).lstrip("/")
-                if member and (is_hidden(member) or not fnmatch(member, self.pattern.removeprefix("**/"))):
+                if member and (is_hidden(member) or not fits(member, self.pattern)):
+                    left_out += 1
                     continue
                 for text in self.cut(stream, name):
                     if text.strip():
                         found = True
                         yield text
         if not found:
-            raise DataError(f"{', '.join(listed(self.path))}: no text, only white space in {len(files)} file(s)")
+            what = f"no text, only white space in {len(files)} file(s)"
+            if left_out:
+                what = f"no text; {left_out:,} members of archives are hidden, or aren't of `pattern`: {self.pattern}"
+            raise DataError(f"{', '.join(listed(self.path))}: {what}")
 
     def cut(self, stream: IO[bytes], name: str) -> Iterator[str]:
         """The documents of one text."""
@@ -70,6 +74,11 @@ class Files(ReadInOrder):
             yield from lines(stream, self.encoding, name)
         else:
             yield from paragraphs(lines(stream, self.encoding, name))
+
+
+def fits(member: str, pattern: str) -> bool:
+    """Whether a member of an archive is one that a pattern means: `**/` stands for any folders, or none."""
+    return any(fnmatch(member, each) for each in (pattern.removeprefix("**/"), pattern.replace("**/", "")))
 
 
 def paragraphs(every: Iterator[str]) -> Iterator[str]:

@@ -61,7 +61,15 @@ class JSONLines(ReadInOrder):
                 raise DataError(f"{place}: {said}. Set `field`")
             value = value[step]
         if not isinstance(value, str):
-            raise DataError(f"{place}: expected text in the field {self.field!r}, found {kind(value)}")
+            inner = [f"{self.field}.{name}" for name in value] if isinstance(value, dict) else []
+            hint = f"; set `field`: {', '.join(inner[:SHOWN])}" if inner else ""
+            raise DataError(f"{place}: expected text in the field {self.field!r}, found {kind(value)}{hint}")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            found = rf"\u{ord(value[error.start]):x} at position {error.start} of the text"
+            what = f"{found} is half a UTF-16 pair, no character"
+            raise DataError(f"{place}: {what}; write \\ufffd in its place, or leave the line out") from None
         return value
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import file_digest
 from itertools import accumulate
 from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
+from operator import index as as_integer
 from os.path import expanduser
 from pathlib import Path
 from typing import Any, ClassVar, overload
@@ -34,11 +35,12 @@ class MappedIds(Sequence[int]):
     """The ids of several files in a row.
 
     A slice maps the stretch that it needs, and lets go of it: a map of whole files would count every page that was ever
-    touched as resident memory, up to all of them.
+    touched as resident memory, up to all of them. An id that isn't below `vocab_size` is damage, which nobody looks for
+    before: opening shards reads none of them.
     """
 
-    def __init__(self, files: Sequence[Path], counts: Sequence[int], width: int) -> None:
-        self.files, self.width = files, width
+    def __init__(self, files: Sequence[Path], counts: Sequence[int], width: int, vocab_size: int = 1 << 32) -> None:
+        self.files, self.width, self.vocab_size = files, width, vocab_size
         self.ends = list(accumulate(counts))
 
     def __len__(self) -> int:
@@ -58,9 +60,14 @@ class MappedIds(Sequence[int]):
             begin = self.ends[which - 1] if which else 0
             if begin >= stop:
                 break
-            found.frombytes(self._bytes(self.files[which], max(start - begin, 0), min(stop, self.ends[which]) - begin))
-        if sys.byteorder == "big":
-            found.byteswap()
+            piece = array(found.typecode)
+            piece.frombytes(self._bytes(self.files[which], max(start - begin, 0), min(stop, self.ends[which]) - begin))
+            if sys.byteorder == "big":
+                piece.byteswap()
+            if (largest := max(piece, default=0)) >= self.vocab_size:
+                what = f"holds the id {largest:,}, allowed: 0 to {self.vocab_size - 1:,}; it is damaged"
+                raise DataError(f"{self.files[which]}: {what}, {AGAIN}")
+            found += piece
         return found[::step] if step != 1 else found
 
     def _bytes(self, file: Path, start: int, stop: int) -> bytes:
@@ -115,7 +122,7 @@ class Shards(Dataset):
             raise UnknownNameError("split", split, SPLITS)
         shards = self.index["splits"][split]["shards"]
         files, counts = [self.folder / each["file"] for each in shards], [each["tokens"] for each in shards]
-        return MappedIds(files, counts, self.index["width"])
+        return MappedIds(files, counts, self.index["width"], limit(self.index))
 
     def tokenizer(self) -> Path:
         _ = self.index
@@ -132,6 +139,7 @@ def read_index(folder: Path) -> dict[str, Any]:
         index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if index["format"] != FORMAT or index["width"] not in WIDTHS:
             raise DataError(f"{path}: format {index['format']!r}, this version reads {FORMAT}; {AGAIN}")
+        _ = limit(index)
         for split in SPLITS:
             for shard in index["splits"][split]["shards"]:
                 check_shard(folder, shard, index["width"])
@@ -151,6 +159,11 @@ def read_index(folder: Path) -> dict[str, Any]:
     ) as error:
         raise DataError(f"{path}: it is damaged ({type(error).__name__}: {error}); {AGAIN}") from None
     return index
+
+
+def limit(index: dict[str, Any]) -> int:
+    """All ids are below it."""
+    return as_integer(index.get("tokenizer", {}).get("vocab_size", 1 << 32))
 
 
 def check_shard(folder: Path, shard: dict[str, Any], width: int) -> None:

@@ -25,11 +25,11 @@ class SplitStatistics:
 
     documents: int = 0
     characters: int = 0
-    bytes: int = 0
+    bytes: int | None = 0
     tokens: int = 0
-    duplicates: int = 0  # documents that are the same as an earlier one
-    shortest: int = 0  # characters
-    longest: int = 0
+    duplicates: int | None = 0  # documents that are the same as an earlier one
+    shortest: int | None = 0  # characters
+    longest: int | None = 0
 
 
 @dataclass
@@ -68,24 +68,24 @@ def measure(run: Run, words: int = WORDS) -> Statistics:
 
 
 def of_numbers(run: Run, split: str) -> SplitStatistics:
-    """Of shards: what was counted when they were made."""
+    """Of shards: what was counted when they were made; the rest, which nobody counted then, is None."""
     index: dict[str, Any] = getattr(run.dataset, "index", {}).get("splits", {}).get(split, {})
     counted = {name: index.get(name, 0) for name in ("documents", "characters")}
-    return SplitStatistics(**counted, tokens=run.corpus.amounts[split])
+    return SplitStatistics(
+        **counted, tokens=run.corpus.amounts[split], bytes=None, duplicates=None, shortest=None, longest=None
+    )
 
 
 def of_texts(texts: Iterable[str], run: Run) -> SplitStatistics:
-    found, seen, lengths = SplitStatistics(), set[int](), [0, 0]
+    found, seen, lengths, n_bytes = SplitStatistics(), set[int](), [0, 0], 0
     for text in texts:
-        digest = hashed(text)
-        found.duplicates += digest in seen
-        seen.add(digest)
+        seen.add(hashed(text))
         lengths = [min(lengths[0], len(text)), max(lengths[1], len(text))] if found.documents else [len(text)] * 2
         found.documents += 1
         found.characters += len(text)
-        found.bytes += len(text.encode("utf-8", "surrogatepass"))
+        n_bytes += len(text.encode("utf-8", "surrogatepass"))
         found.tokens += len(run.tokenizer.encode(text))
-    found.shortest, found.longest = lengths
+    found.bytes, found.duplicates, (found.shortest, found.longest) = n_bytes, found.documents - len(seen), lengths
     return found
 
 

@@ -60,6 +60,8 @@ def test_an_archive_gives_its_texts_and_leaves_nothing_behind(name: str, put: An
     found = everything(Files(str(path), document="line"))
     assert sorted(found) == sorted(["two", "lines", "Привет, 你好", "more", "old", "third"])
     assert everything(Files(str(path), pattern="*.md", validation=0)) == ["third"]
+    with pytest.raises(DataError, match=r"no text; 4 members of archives are hidden, or aren.t of `pattern`: \*.py"):
+        everything(Files(str(path), pattern="*.py"))
     assert [file.name for file in tmp_path.rglob("*")] == [name]
 
 
@@ -72,6 +74,8 @@ def test_an_archive_of_the_folder_itself_is_read(put: Any) -> None:
     path = put("t.tar", made.getvalue())
     assert everything(Files(str(path), validation=0)) == ["one", "two"]
     assert everything(Files(str(path), pattern="b/*.md", validation=0)) == ["two"]
+    assert everything(Files(str(path), pattern="b/**/*.md", validation=0)) == ["two"]  # as in a folder: any, or none
+    assert everything(Files(str(path.parent / "texts"), pattern="b/**/*.md", validation=0)) == ["two"]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +191,7 @@ def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -
         ("{use: files, path: a, pattern: '*.md'}", {"a/x": "a"}, "a: holds no file *.md (looked in "),
         ("{use: files, path: [t.txt, u.txt]}", {"t.txt": "", "u.txt": ""}, "t.txt, u.txt: no text, only white space"),
         ("{use: files, path: t.txt}", {"t.txt": "ab".encode("utf-16")}, "as utf-16 does: set `encoding: utf-16`"),
+        ("{use: files, path: t.txt, encoding: utf-16}", {"t.txt": "ab"}, "BOM); set `encoding: utf-16-le`, or -be"),
         ("{use: files, path: t.bin}", {"t.bin": b"a\0\xff"}, "holds zeros, as no text does: leave the file out"),
         ("{use: files, path: ''}", {}, "dataset.path: it is empty; name a file"),
         ("{use: files, path: t.txt}", {"t.txt": " \n "}, "no text, only white space in 1 file(s)"),
@@ -200,6 +205,8 @@ def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -
         ("{use: files, path: t.gz}", {"t.gz": gzip.compress(b"abc" * 99)[:-9]}, "t.gz: can't be read (Compressed"),
         ("{use: files, pth: t}", {}, "unknown key (did you mean 'path'?)"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '{"text": "a"}\n{"text": 3}'}, "line 2: expected text"),
+        ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '{"text": "a\\ud800"}'}, r"line 1: \ud800 at position 1"),
+        ("{use: jsonl, path: t.jsonl, field: a}", {"t.jsonl": '{"a": {"b": "c", "n": 1}}'}, "set `field`: a.b, a.n"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '\n{"txt": "a"}'}, "no field 'text' (did you mean"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '["a"]'}, "line 1: expected an object {...} with the field 'text'"),
         ("{use: jsonl, path: t.jsonl}", {"t.jsonl": '{"text": "a"'}, "t.jsonl, line 1: this isn't JSON by itself ("),

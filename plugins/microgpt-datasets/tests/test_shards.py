@@ -181,6 +181,7 @@ def test_what_was_stopped_is_gone_on_with(
         ),
         (lambda folder: (folder / "shards.json").write_bytes(b"\xff"), "it is damaged"),
         (lambda folder: replace(folder, '"train-00000.bin"', '"../mine.yaml"'), "is no file of this folder"),
+        (lambda folder: replace(folder, '"vocab_size": ', '"vocab_size": "many", "was": '), "it is damaged .TypeError"),
     ],
 )
 def test_damaged_shards_are_refused_and_can_be_made_again(damage: Any, message: str, run: Run, tmp_path: Path) -> None:
@@ -215,6 +216,18 @@ def test_a_flipped_bit_is_found_by_who_asks_and_the_shards_can_be_made_again(run
     assert (made.was_there, made.index, verify(folder)) == (False, whole, whole)
 
 
+def test_an_id_that_no_token_has_is_told_with_its_file_where_it_is_read(run: Run, put: Any, tmp_path: Path) -> None:
+    prepare(run, tmp_path / "sh")
+    file = put("sharded.yaml", "dataset: {use: shards, path: sh}\nmodel: {n_embd: 8}\ntrain: {max_steps: 3}\n")
+    shard = tmp_path / "sh" / "train-00000.bin"
+    shard.write_bytes(b"\xff" * shard.stat().st_size)
+    said = f"{re.escape(str(shard))}: holds the id 65,535, allowed: 0 to \\d+; it is damaged, prepare them again"
+    with pytest.raises(DataError, match=said):
+        mg.run(file, output=tmp_path / "run")
+    assert not prepare(run, tmp_path / "sh").was_there  # as it says
+    mg.run(file, output=tmp_path / "run")
+
+
 @pytest.mark.usefixtures("many_pieces")
 def test_a_flipped_bit_in_what_was_begun_is_not_gone_on_with(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -240,6 +253,17 @@ def test_only_shards_are_verified(put: Any, run: Run, tmp_path: Path) -> None:
     assert (code, "--verify: this is text; shards are what can be compared" in said) == (2, True)
     code, said = command("stats", str(tmp_path / "sh"), str(tmp_path / "t.txt"))
     assert (code, "name one folder of shards alone" in said) == (2, True)
+
+
+def test_files_in_another_encoding_are_named_with_it(put: Any, tmp_path: Path) -> None:
+    path = str(put("t.txt", TEXT.replace("line", "ligné").encode("latin-1")))
+    code, said = command("stats", path)
+    assert (code, "0xE9 isn't utf-8 text; set `encoding`" in said) == (2, True)
+    code, said = command("stats", path, "--encoding", "latin-1", "--json")
+    assert (code, json.loads(said)["splits"]["train"]["bytes"] > len(TEXT) * 0.8) == (0, True)
+    assert command("prepare", path, "--encoding", "latin-1", "-o", str(tmp_path / "sh"))[0] == 0
+    code, said = command("stats", "names", "--encoding", "latin-1")
+    assert (code, "name it alone, without --document and --encoding" in said) == (2, True)
 
 
 def replace(folder: Path, old: str, new: str) -> None:
@@ -325,6 +349,14 @@ def test_stats_count_what_comes_twice_and_what_both_splits_share(put: Any, tmp_p
     assert "this very long sentence can be found in" in found["contamination"]["example"]
     code, said = command("stats", str(path), "--document", "line")
     assert "held-out documents that are in the training text: 0.00 %" in said
+
+
+def test_stats_of_shards_say_only_what_was_counted(run: Run, tmp_path: Path) -> None:
+    prepare(run, tmp_path / "sh")
+    train = json.loads(command("stats", str(tmp_path / "sh"), "--json")[1])["splits"]["train"]
+    assert {name for name, n in train.items() if n is None} == {"bytes", "duplicates", "shortest", "longest"}
+    assert (train["documents"], train["characters"] > 0) == (len(list(run.documents["train"])), True)
+    assert re.search(r"^train +\S+ +\S+ +\S+ % +\S+ *$", command("stats", str(tmp_path / "sh"))[1], re.M)
 
 
 def test_stats_say_how_much_of_two_files_is_held_out(put: Any) -> None:

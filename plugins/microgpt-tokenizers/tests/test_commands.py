@@ -146,27 +146,49 @@ def test_a_model_s_tokenizer_is_found(here):
         ("stats a.txt -t wor", b"", "wor: no such run or model folder; runs in"),
         ("stats a.txt -t wor", b"", "none (did you mean 'word'?)"),
         ("train a.txt -o a.txt", b"", "a.txt: no format ends like this"),
-        ("train a.txt -o there.json", b"", "there.json exists already; --force replaces it"),
+        ("train a.txt -o there.json", b"", "there.json exists already; --force replaces it, --output writes"),
+        ("convert there.json there.json", b"", "there.json exists already; --force replaces it, another OUTPUT"),
         ("train a.txt --vocab-size 100", b"", "vocab_size: found 100, allowed: 257 or more"),
         ("train a.txt --pattern gpt-2", b"", "unknown pattern 'gpt-2' (did you mean 'gpt2'?)"),
         ("encode", b"x", "tokenizer.json: there is no such file; expected"),
         ("encode -t none.json", b"x", "none.json: there is no such file"),
         ("encode -t latest", b"x", "there is no run in"),
         ("encode -t there.json", b"x", "there.json: expected a tokenizer.json, an object with a `model`"),
+        (
+            "encode -t a.txt",
+            b"x",
+            "a.txt: it isn't JSON (Expecting value: line 1 column 1 (char 0)); it is damaged, or no",
+        ),
+        (
+            "stats a.txt -t cut.json",
+            b"",
+            "cut.json: it isn't JSON (Unterminated string starting at: line 1 column 2 (char 1)); it is damaged, or no",
+        ),
+        ("encode -t list.json", b"x", "list.json: found list, expected a JSON object"),
+        (
+            "encode -t half",
+            b"x",
+            "half: there is only merges.txt in it, which is no vocabulary by itself; expected a tok",
+        ),
         ("stats a.txt -t char2", b"", "char2: no such run or model folder"),
         ("optimize a.txt --sizes 5", b"", "sizes: found [5], allowed: 257 or more"),
         ("optimize a.txt --sizes x", b"", "expected whole numbers with commas between them"),
         ("optimize empty.txt", b"", "no text, only white space"),
-        ("nothing", b"", "No such command 'nothing'"),
+        ("nothing", b"", "there is no command tokenizer 'nothing'"),
+        ("train2 a.txt", b"", "there is no command tokenizer 'train2' (did you mean 'train'?)"),
     ],
 )
 def test_a_mistake_is_told(here, words, stdin, said):
     (here / "bad.txt").write_bytes(b"\xff\xfe")
     (here / "empty.txt").write_bytes(b" ")
     (here / "there.json").write_bytes(b"{}")
+    (here / "list.json").write_bytes(b"[]")
+    (here / "cut.json").write_bytes(b'{"use')
+    (here / "half").mkdir()
+    (here / "half" / "merges.txt").write_bytes(b"")
     result = run(*words.split(), stdin=stdin)
     assert said in result.stderr.replace("\n", " ").replace("  ", " "), result.output
-    assert result.exit_code in (1, 2)
+    assert result.exit_code == 2
     assert (here / "there.json").read_bytes() == b"{}"
 
 
@@ -175,7 +197,7 @@ def test_a_mistake_is_told(here, words, stdin, said):
     [
         ("decode", b"1 2 x", "found 'x', expected ids: whole numbers"),
         ("decode", b"300", "id 300 is outside the vocabulary; allowed: 0 to 299"),
-        ("encode", b"a\xff", "byte 0xFF at offset 1 isn't UTF-8 text"),
+        ("encode", b"a\xff", "byte 0xFF at offset 1 isn't UTF-8 text, as it has to be here; convert it first"),
         ("encode --special <|x|>", b"a", "unknown special token '<|x|>'"),
     ],
 )

@@ -28,6 +28,7 @@ LINE_EVERY = 5.0  # seconds, where there is no terminal
 def command(
     sources: tuple[str, ...],
     document: str | None,
+    encoding: str | None,
     tokenizer: str | None,
     overrides: tuple[str, ...],
     plugins: Plugins,
@@ -41,7 +42,7 @@ def command(
     The folder holds the shards and their tokenizer. What was made of the same text isn't made again; what was stopped
     is gone on with.
     """
-    run = run_of(sources, document, tokenizer, overrides, plugins)
+    run = run_of(sources, document, encoding, tokenizer, overrides, plugins)
     said = time.monotonic()
     with click.progressbar(length=0, file=sys.stderr, label="documents") as bar:
 

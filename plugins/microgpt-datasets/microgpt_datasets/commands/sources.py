@@ -21,18 +21,27 @@ READERS = {".jsonl": "jsonl", ".csv": "csv"}
 
 
 def run_of(
-    sources: Sequence[str], document: str | None, tokenizer: str | None, overrides: Sequence[str], plugins: Plugins
+    sources: Sequence[str],
+    document: str | None,
+    encoding: str | None,
+    tokenizer: str | None,
+    overrides: Sequence[str],
+    plugins: Plugins,
 ) -> Run:
     """The run that a pipeline describes, or one on the files. Raises PipelineError, and ConfigurationError for both."""
     registry, first = load(builtin, plugins), sources[0]
     settings = [f"tokenizer={tokenizer}"] if tokenizer else []
     if first in packaged() or Path(first).suffix in SUFFIXES:
-        if len(sources) > 1 or document:
-            raise ConfigurationError(f"{first} is a pipeline, which says itself what it reads; name it alone")
+        if len(sources) > 1 or document or encoding:
+            raise ConfigurationError(
+                f"{first} is a pipeline, which says itself what it reads; "
+                "name it alone, without --document and --encoding"
+            )
     else:
         paths, use = [str(Path(source).absolute()) for source in sources], reader(sources)
         dataset: dict[str, Any] = {"use": use, "path": paths[0] if use == "shards" else paths}
-        settings.append(f"dataset={json.dumps(dataset | ({'document': document} if document else {}))}")
+        dataset |= {key: said for key, said in (("document", document), ("encoding", encoding)) if said}
+        settings.append(f"dataset={json.dumps(dataset)}")
         first = "names"
     pipeline = read_pipeline(first, registry, [*settings, *overrides])
     return Run(pipeline, registry, Path())
@@ -56,6 +65,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         plugin_option,
         set_option,
         click.option("--tokenizer", metavar="NAME", help="Of files: which tokenizer; char without it."),
+        click.option("--encoding", help="Of files: utf-16, latin-1, cp1252, ...; utf-8 without it."),
         click.option(
             "--document", type=click.Choice(["file", "line", "paragraph"]), help="Of files: what a document is."
         ),

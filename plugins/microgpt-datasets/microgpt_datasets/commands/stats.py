@@ -28,6 +28,7 @@ from microgpt_datasets.statistics import WORDS, Statistics, measure, percent
 def command(
     sources: tuple[str, ...],
     document: str | None,
+    encoding: str | None,
     tokenizer: str | None,
     overrides: tuple[str, ...],
     plugins: Plugins,
@@ -39,7 +40,7 @@ def command(
 
     FILES may be a folder of shards.
     """
-    run = run_of(sources, document, tokenizer, overrides, plugins)
+    run = run_of(sources, document, encoding, tokenizer, overrides, plugins)
     if verify:
         if not isinstance(run.dataset, Shards):
             raise ConfigurationError("--verify: this is text; shards are what can be compared")
@@ -61,8 +62,8 @@ def show(found: Statistics) -> None:
             f"{s.characters:,}",
             f"{percent(s.characters, characters):.1f} %",
             f"{s.tokens:,}",
-            f"{s.duplicates:,}",
-            f"{s.shortest:,}-{s.longest:,}",
+            "" if s.duplicates is None else f"{s.duplicates:,}",
+            "" if s.longest is None else f"{s.shortest:,}-{s.longest:,}",
         )
         for name, s in found.splits.items()
     ]

@@ -25,6 +25,11 @@ def pieces(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
             line, byte = line + error.object[: error.start].count(b"\n"), start - pending + error.start
             found = f"0x{error.object[error.start]:02X} isn't {encoding} text"
             raise DataError(f"{name}, line {line}, byte {byte}: {found}; {advice(error.object)}") from None
+        except (
+            UnicodeError
+        ) as error:  # which names no place: utf-16 without the mark that says in which order bytes are
+            what = f"it isn't {encoding} text ({error})"
+            raise DataError(f"{name}: {what}; set `encoding: {encoding}-le`, or -be, or what it is") from None
         start += len(read)
         line += text.count("\n")
         if first and text:

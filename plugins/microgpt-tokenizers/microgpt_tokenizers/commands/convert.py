@@ -31,7 +31,7 @@ def command(source: str, output: Path, pattern: str | None, force: bool, plugins
     .json: Hugging Face's tokenizer.json. .tiktoken: ranks, without special tokens. No suffix: a folder for vocab.json
     and merges.txt. What the format can't say (where texts are cut, in the last two) is lost; ids stay what they are.
     """
-    check_free(output, force)
+    check_free(output, force, "another OUTPUT writes somewhere else")
     tokenizer = find_tokenizer(source, pattern, plugins)
     if not isinstance(tokenizer, Bpe):
         raise ConfigurationError(f"{source} is a {tokenizer.name} tokenizer; only those of bpe have other formats")

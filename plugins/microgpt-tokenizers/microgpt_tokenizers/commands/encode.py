@@ -50,4 +50,4 @@ def read(file: BinaryIO) -> str:
     except UnicodeDecodeError as error:
         found = f"byte 0x{error.object[error.start]:02X} at offset {error.start}"
         name = getattr(file, "name", "the standard input")  # which may be a stream without one
-        raise DataError(f"{name}: {found} isn't UTF-8 text") from None
+        raise DataError(f"{name}: {found} isn't UTF-8 text, as it has to be here; convert it first") from None

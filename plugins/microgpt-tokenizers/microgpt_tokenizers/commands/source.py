@@ -12,10 +12,11 @@ from microgpt_core.pipeline import builtin
 from microgpt_core.pipeline.folders import find_run, model_folder
 from microgpt_core.plugins.loader import load
 from microgpt_core.plugins.selection import Plugins
-from microgpt_core.saving.model_folder import TOKENIZER, read_json
+from microgpt_core.saving.model_folder import TOKENIZER
 from microgpt_tokenizers.bpe.tokenizer import Bpe
 from microgpt_tokenizers.interchange.files import read_vocabulary
-from microgpt_tokenizers.interchange.vocab_merges import holds_vocabulary
+from microgpt_tokenizers.interchange.json_file import read_object
+from microgpt_tokenizers.interchange.vocab_merges import NAMES, holds_vocabulary
 
 WHAT = "a tokenizer.json, a .tiktoken file, a folder with vocab.json and merges.txt, a run's name or folder, or latest"
 
@@ -34,7 +35,7 @@ pattern_option = click.option(
 def find_tokenizer(source: str, pattern: str | None = None, plugins: Plugins = ()) -> Tokenizer:
     """The tokenizer behind a path or a run's name. Raises DataError, ConfigurationError or CheckpointError."""
     path = locate(source)
-    if path.suffix == ".json" and isinstance(use := (state := read_json(path)).get("use"), str):  # microgpt's own
+    if path.suffix == ".json" and isinstance(use := (state := read_object(path)).get("use"), str):  # microgpt's own
         found: Tokenizer = load(builtin, plugins).get("tokenizers", use).from_dict(state)
         return found
     return Bpe(boundary=None).use(read_vocabulary(path, pattern))
@@ -47,6 +48,8 @@ def locate(source: str) -> Path:
         return path
     if (path / TOKENIZER).is_file():
         return path / TOKENIZER
+    if half := [name for name in NAMES if (path / name).is_file()]:
+        raise DataError(f"{source}: there is only {half[0]} in it, which is no vocabulary by itself; expected {WHAT}")
     if path.suffix and not path.is_dir():
         raise DataError(f"{source}: there is no such file; expected {WHAT}. Make one: microgpt tokenizer train FILES")
     return model_folder(find_run(source)) / TOKENIZER

@@ -1,10 +1,12 @@
 """`microgpt tokenizer`: learn a vocabulary, use one, look at one, choose its size."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from microgpt_core.cli.options import examples
+from microgpt_core.cli.packs import require_known
 
 # Name -> what it does. Each is the `command` of a module of its name in this package, imported when it is used.
 COMMANDS = {
@@ -34,6 +36,10 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"microgpt_tokenizers.commands.{cmd_name}").command
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        require_known(ctx, args[0], COMMANDS, f"{self.name}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -45,7 +45,7 @@ def command(
     The same texts give the same merges, on every machine and whatever order the files have. The file can be opened by
     others' programs, and named in a pipeline: tokenizer: {use: bpe, file: tokenizer.json}.
     """
-    check_free(output, force)
+    check_free(output, force, "--output writes somewhere else")
     tokenizer = Bpe(
         vocab_size=vocab_size, pattern=pattern, min_frequency=min_frequency, special=list(special), normalize=normalize
     )
@@ -62,10 +62,10 @@ def command(
     click.echo(json.dumps(about, indent=2) if as_json else shown)
 
 
-def check_free(output: Path, force: bool) -> None:
+def check_free(output: Path, force: bool, other: str) -> None:
     """Raise ConfigurationError where something would be lost, there is no folder, or no format has this name."""
     check_name(output)
     if output.exists() and not force:
-        raise ConfigurationError(f"{output} exists already; --force replaces it, --output writes somewhere else")
+        raise ConfigurationError(f"{output} exists already; --force replaces it, {other}")
     if output.suffix and not output.parent.is_dir():
         raise ConfigurationError(f"{output}: there is no folder {output.parent} to write it into; make it first")

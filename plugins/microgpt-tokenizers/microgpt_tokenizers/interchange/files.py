@@ -21,7 +21,7 @@ def read_vocabulary(path: Path, pattern: str | None = None) -> Vocabulary:
         raise DataError(f"{path}: there is no such file or folder; expected {ALLOWED}")
     if path.is_dir() and (path / "tokenizer.json").is_file():
         path = path / "tokenizer.json"
-    elif path.name in {name for names in vocab_merges.PAIRS for name in names}:
+    elif path.name in vocab_merges.NAMES:
         path = path.parent
     if path.suffix == ".tiktoken":
         return tiktoken_ranks.read(path, pattern)

@@ -14,7 +14,9 @@ def read_object(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror or error})") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: it isn't JSON ({error})") from None
+        raise DataError(
+            f"{path}: it isn't JSON ({error}); it is damaged, or no vocabulary: fetch it or make it anew"
+        ) from None
     if not isinstance(found, dict):
         raise DataError(f"{path}: found {type(found).__name__}, expected a JSON object")
     return found

@@ -11,6 +11,7 @@ from microgpt_tokenizers.interchange.alphabet import to_bytes, to_text
 from microgpt_tokenizers.interchange.json_file import read_object
 
 PAIRS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))  # the second are OpenAI's names
+NAMES = [name for names in PAIRS for name in names]
 HEADER = "#version: 0.2"
 
 
