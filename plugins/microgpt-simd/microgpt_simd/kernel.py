@@ -1,6 +1,6 @@
 """A native kernel: the functions of an op, in C or Cython, behind the interface that the engine asks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -38,6 +38,10 @@ class NativeKernel(Kernel):
         strange = [f"{name} has format {format!r}" for name, format in formats.items() if format not in "fi"]
         return f"{strange[0]}; native kernels know float32 and int32" if strange else None
 
+    def may_set(self, method: str) -> Sequence[str]:
+        """The gradients that a call can write instead of adding to them, whoever asks it to."""
+        return self.sets if method == "backward" else ()
+
     def workspace(
         self, method: str, shapes: Mapping[str, Shape | None], formats: Mapping[str, str], attributes: Mapping[str, Any]
     ) -> int:
@@ -62,7 +66,7 @@ class NativeKernel(Kernel):
             return nothing
         check_call(self.op, method, views, attributes)
         arguments = {n: None if view is None else (view.shape, view.format) for n, view in views.items()}
-        call = Call(self.op.name, arguments, attributes, team(), sets)
+        call = Call(self.op.name, arguments, attributes, team(), sets, self.may_set(method))
         if needed := self.needed(method, call):
             check_workspace(f"{self.op.name}.{method}", workspace, needed)
         with made_for_this_pack(self.op):

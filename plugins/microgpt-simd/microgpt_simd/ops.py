@@ -1,5 +1,7 @@
 """The pack's kernels, one for every op of the core. What they do stands in `kernels/*.c`: the README says where."""
 
+from collections.abc import Sequence
+
 from microgpt_core import ops
 from microgpt_simd.kernel import LevelKernel
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
@@ -85,6 +87,9 @@ class PairedPacking(LevelKernel):
 
 class FusedLoss(LevelKernel):
     op = LinearCrossEntropy()
+
+    def may_set(self, method: str) -> Sequence[str]:
+        return ("weight_gradient",)
 
 
 class MatMul(LevelKernel):

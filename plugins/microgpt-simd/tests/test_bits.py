@@ -3,7 +3,10 @@
 import gc
 import hashlib
 import os
+import signal
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from microgpt_core.components import flat
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.loop import Loop
+from microgpt_core.errors import DataError
 from microgpt_core.models.gpt import GPT
 from microgpt_core.pipeline.reading.presets import PRESETS
 from microgpt_core.text.batch import Batch
@@ -20,6 +24,9 @@ from microgpt_core.text.batches import Batches
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.optimizers import AdamW
 from microgpt_core.training.update import Update
+from microgpt_simd.ops import Linear
+from microgpt_simd.passes.bfloat16 import BFloat16
+from microgpt_simd.passes.fused_loss import FusedLoss
 
 SMALL = {"n_head": 4, "n_layer": 2, "init_output_std": 0.02}
 FAMILY: dict[str, dict[str, Any]] = {
@@ -133,6 +140,100 @@ def test_a_loop_ends_where_a_number_is_not_finite(kind: str, kernels: Kernels) -
     flat(loop.feeds[0][3])[2] = float("nan")
     assert loop.run(4) == 2
     assert training_again.digest() == before[1]
+
+
+def gradients(training: Training) -> bytes:
+    return training.model.gradients.data.tobytes()
+
+
+def spared(loop: Loop) -> int:
+    """Bytes that are zeroed once and not in each turn."""
+    native: Any = loop._native
+    return int(native.zeroing.spared)
+
+
+def one_by_one(training: Training, turns: int) -> Loop:
+    """The same loop, whose turns are made call by call."""
+    loop = loop_of(training, turns)
+    loop._native = None
+    return loop
+
+
+@pytest.mark.parametrize("member", FAMILY)
+def test_a_loop_zeroes_no_gradient_that_the_next_turn_writes(member: str, kernels: Kernels) -> None:
+    one, other = (Training(kernels, **FAMILY[member]) for _ in range(2))
+    loop = loop_of(other, 4)
+    assert spared(loop) == other.model.gradients.data.nbytes
+    assert (loop.run(4), one_by_one(one, 4).run(4)) == (4, 4)
+    assert one.digest() == other.digest()
+    assert not any(gradients(other))
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_gradient_that_was_there_before_a_loop_is_added_to(bfloat16: bool, kernels: Kernels) -> None:
+    kernels = replace(kernels, passes=[BFloat16()] if bfloat16 else [FusedLoss()])
+    digests = set()
+    for make in (one_by_one, loop_of):
+        training = Training(kernels, **FAMILY["gpt2"])
+        loop = make(training, 3)
+        for p in training.model.ordered_parameters():
+            flat(p.gradient_value().buffer())[:] = flat(p.data)
+        loop.run(2)
+        loop.run(1, 2)
+        digests.add(training.digest())
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("turn", [0, 2])
+@pytest.mark.parametrize("feed", [0, 1])
+def test_an_error_leaves_the_gradients_of_step_after_step(turn: int, feed: int, kernels: Kernels) -> None:
+    """A token that isn't there fails in the first call, a target that isn't there in the middle."""
+    found = []
+    for make in (one_by_one, loop_of):
+        training = Training(kernels, **FAMILY["microgpt"])
+        loop = make(training, 4)
+        size = len(flat(loop.feeds[0][feed])) // 4
+        flat(loop.feeds[0][feed])[turn * size] = VOCAB
+        with pytest.raises(DataError):
+            loop.run(4)
+        found.append((gradients(training), training.digest()))
+    assert found[0] == found[1]
+
+
+def test_a_loop_that_is_interrupted_leaves_zeros(kernels: Kernels) -> None:
+    training, turns = Training(kernels, **FAMILY["gpt2"]), 5000
+    loop = loop_of(training, turns)
+    interrupt = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            loop.run(turns)
+    finally:
+        interrupt.join()
+        signal.signal(signal.SIGINT, handler)
+    assert not any(gradients(training))
+
+
+class AddingLinear(Linear):
+    """A kernel that says nothing of writing."""
+
+    def may_set(self, method: str) -> tuple[str, ...]:
+        return ()
+
+
+def test_gradients_that_a_kernel_only_adds_to_are_zeroed(kernels: Kernels) -> None:
+    """Beside others, which follow them in memory and are not."""
+    digests = set()
+    for linear in (Linear, AddingLinear):
+        kernels = replace(kernels, table={**kernels.table, "simd/linear": linear()})
+        training = Training(kernels, **FAMILY["llama"])
+        loop = loop_of(training, 4)
+        assert (spared(loop) == training.model.gradients.data.nbytes) == (linear is Linear)
+        assert spared(loop) > 0
+        loop.run(4)
+        digests.add(training.digest())
+    assert len(digests) == 1
 
 
 def test_nothing_grows(kernels: Kernels) -> None:

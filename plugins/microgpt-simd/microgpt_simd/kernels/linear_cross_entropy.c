@@ -36,8 +36,9 @@ static int linear_cross_entropy_forward(const mg_call *call)
         multiply(call, (product){.c = x_gradient + first * n_in, .c_row = n_in, .m = rows, .n = n_in, .k = width,
                                  .a = by_rows(logits, width), .b = by_rows(weight->data, n_in), .paired = paired});
         if (weight_gradient)
-            multiply(call, (product){.c = weight_gradient, .c_row = n_in, .m = width, .n = n_in, .k = rows, .add = 1,
-                                     .a = turned(logits, width), .b = some, .paired = paired});
+            multiply(call, (product){.c = weight_gradient, .c_row = n_in, .m = width, .n = n_in, .k = rows,
+                                     .add = first > 0 || !call->array[6].set, .a = turned(logits, width), .b = some,
+                                     .paired = paired});
     }
     *FLOATS(0) = (float)(sum * l.factor);
     return code;
