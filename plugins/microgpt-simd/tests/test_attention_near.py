@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
-from math import nan
+from math import inf, isfinite, nan
 from typing import Any
 
 import pytest
@@ -26,6 +26,9 @@ CASES: dict[str, tuple[list[int], int, int, int | None]] = {  # documents, heads
     "as long as can be": ([16, 16], 2, 8, None),
     "one document": ([8], 4, 4, None),
     "one token": ([1], 1, 1, None),
+    "heads side by side": ([3, 2], 7, 3, None),
+    "heads side by side, one left over": ([2], 9, 8, None),
+    "a window of rows side by side": ([7], 6, 4, 2),
     "a window": ([70], 2, 6, 3),
     "a window in documents": ([20, 3, 40], 2, 6, 11),
 }
@@ -111,6 +114,30 @@ def test_what_a_query_does_not_see_stays_hidden(level: str, kernels: Kernels) ->
     with_nan = outcome(case)["out"]
     assert with_nan[4 * first * row :] == without[4 * first * row :]
     assert with_nan[: 4 * first * row] != without[: 4 * first * row]
+
+
+@pytest.mark.parametrize("name", ["q", "k", "v"])
+@pytest.mark.parametrize("bad", [nan, inf])
+def test_what_is_not_finite_in_a_head_stays_there(bad: float, name: str, level: str, kernels: Kernels) -> None:
+    """In rows so short that heads lie side by side in a vector."""
+    case = attention([5], 4, 3, None, kernels)
+    without = {**numbers(case, "forward"), **numbers(case, "backward")}
+    for row in range(2 * 5):
+        flat(case.inputs[name])[row * 12 + 4] = bad  # type: ignore[arg-type]  # of the second head
+    after = {**numbers(case, "forward"), **numbers(case, "backward")}
+    assert not all(isfinite(x) for found in after.values() for row in found for x in row)
+    for of, found in after.items():
+        heads = [[row[i : i + 3] for row in found] for i in range(0, 12, 3)]
+        expected = [[row[i : i + 3] for row in without[of]] for i in range(0, 12, 3)]
+        for i in (0, 2, 3):
+            assert sum(heads[i], []) == pytest.approx(sum(expected[i], []), rel=1e-4, abs=1e-5)
+
+
+def numbers(case: Case, method: str) -> dict[str, list[list[float]]]:
+    """What a call writes, as rows of 12."""
+    run = case.bind(method).once().after
+    found = {name: flat(run[name]).tolist() for name in case.written(method) if name != "lse"}  # type: ignore[arg-type]
+    return {name: [x[i : i + 12] for i in range(0, len(x), 12)] for name, x in found.items()}
 
 
 @pytest.mark.parametrize("method", ["forward", "backward"])

@@ -7,7 +7,7 @@
 #ifndef MG_BFLOAT16_H
 #define MG_BFLOAT16_H
 
-#include "vector.h"
+#include "turn.h"
 
 #define UPPER_HALF splat_int((int32_t)0xffff0000)
 
@@ -72,6 +72,18 @@ INLINE void turn_pairs(vf x[LANES], const float *from, int64_t stride, int64_t r
     for (int64_t i = 0; i < LANES; i++)
         x[i] = i < rows ? load_pairs(from + i * stride, numbers) : (vf){0};
     turn(x);
+}
+
+/* As turn_block, of pairs. */
+static __attribute__((noinline)) void turn_block_of_pairs(
+    float *to, int64_t to_row, const float *from, int64_t row, int64_t rows, int64_t numbers)
+{
+    vf x[LANES];
+    turn_pairs(x, from, row, rows, numbers);
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < LANES; i++)
+        if (2 * i < numbers)
+            store(to + i * to_row, x[i]);
 }
 
 /* Rows 2 p and 2 p + 1 as the pairs to[p * width], of their next n numbers; the last of an odd number of rows is paired

@@ -24,18 +24,11 @@ static void pack_panels(void *job, int64_t first, int64_t last, int worker)
             const int64_t left = weight->rows - panel * PANEL - j, some = left < 0 ? 0 : left < LANES ? left : LANES;
             const float *from = (const float *)weight->data + (some ? panel * PANEL + j : 0) * k;
             float *to = (float *)packed->data + panel * numbers_of_panel(packed) + j;
-            for (int64_t q = 0; q < k; q += unit * LANES) {
-                const int64_t here = pieces(k - q, unit) < LANES ? pieces(k - q, unit) : LANES;
-                vf x[LANES];
+            for (int64_t q = 0; q < k; q += unit * LANES)
                 if (p->paired)
-                    turn_pairs(x, from + q, k, some, k - q);
+                    turn_block_of_pairs(to + q / 2 * PANEL, PANEL, from + q, k, some, k - q);
                 else
-                    turn_part(x, from + q, k, some, here);
-#pragma GCC unroll 16
-                for (int64_t i = 0; i < LANES; i++)
-                    if (i < here)
-                        store(to + (q / unit + i) * PANEL, x[i]);
-            }
+                    turn_block(to + q * PANEL, PANEL, from + q, k, some, k - q < LANES ? k - q : LANES);
         }
 }
 

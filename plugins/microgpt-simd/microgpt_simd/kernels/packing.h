@@ -46,15 +46,8 @@ static void pack_columns(float *to, matrix b, int64_t k, int64_t n)
     }
     for (int64_t j = 0; j < n; j += LANES) {
         int64_t some = n - j < LANES ? n - j : LANES;
-        for (int64_t p = 0; p < k; p += LANES) { /* b.row is 1 */
-            int64_t rows = k - p < LANES ? k - p : LANES;
-            vf x[LANES];
-            turn_part(x, b.at + j * b.column + p, b.column, some, rows);
-#pragma GCC unroll 16
-            for (int64_t i = 0; i < LANES; i++)
-                if (i < rows)
-                    store(to + (p + i) * width + j, x[i]);
-        }
+        for (int64_t p = 0; p < k; p += LANES) /* b.row is 1 */
+            turn_block(to + p * width + j, width, b.at + j * b.column + p, b.column, some, k - p < LANES ? k - p : LANES);
     }
 }
 
@@ -80,16 +73,9 @@ static void pair_columns(float *to, matrix b, int64_t k, int64_t n)
         pair_two_rows(to, width, b.at, b.row, k, n);
         return;
     }
-    for (int64_t j = 0; j < n; j += LANES) {
-        for (int64_t p = 0; p < k; p += 2 * LANES) { /* b.row is 1 */
-            vf x[LANES];
-            turn_pairs(x, b.at + j * b.column + p, b.column, n - j, k - p);
-#pragma GCC unroll 16
-            for (int64_t i = 0; i < LANES; i++)
-                if (p + 2 * i < k)
-                    store(to + (p / 2 + i) * width + j, x[i]);
-        }
-    }
+    for (int64_t j = 0; j < n; j += LANES)
+        for (int64_t p = 0; p < k; p += 2 * LANES) /* b.row is 1 */
+            turn_block_of_pairs(to + p / 2 * width + j, width, b.at + j * b.column + p, b.column, n - j, k - p);
 }
 
 #endif
