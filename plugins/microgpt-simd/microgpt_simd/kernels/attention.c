@@ -2,7 +2,8 @@
 
        p_ts = exp(a q_t . k_s - lse_t)     out_t = sum_s p_ts v_s     lse_t = log sum_s exp(a q_t . k_s)
 
-   Read attention_tiles.c first: any queries and any keys. attention_near.c has those that see few keys. */
+   Read attention_tiles.c first: any queries and any keys. attention_near.c has those that see few keys, and attention_one.c
+   a sequence's only query. */
 
 #include "functions.h"
 #include "product.h"
@@ -11,11 +12,13 @@
 #include "attention.h"
 #include "attention_tiles.c"
 #include "attention_near.c"
+#include "attention_one.c"
 
 static int64_t attention_forward_workspace(const mg_call *call)
 {
     const sight s = look(call, 2);
-    return call->team->threads * (tiles_forward_scratch(&s) + near_forward_scratch(&s)) * (int64_t)sizeof(float);
+    const int64_t of_many = tiles_forward_scratch(&s) + near_forward_scratch(&s);
+    return call->team->threads * (s.length == 1 ? one_scratch(&s) : of_many) * (int64_t)sizeof(float);
 }
 
 static int attention_forward(const mg_call *call)
@@ -25,7 +28,9 @@ static int attention_forward(const mg_call *call)
     const int64_t work = s.length * s.room * s.width / 4; /* of a head */
     if (code)
         return code;
-    if (may_be_near(&s))
+    if (s.length == 1)
+        share_rows(call, s.batch * s.n_head, work, one_part);
+    else if (may_be_near(&s))
         share_rows(call, s.batch * near_blocks(&s), work, near_forward_part);
     else
         share_rows(call, s.batch * s.n_head, work, tiles_forward_part);
