@@ -1,6 +1,6 @@
 """The dataset `text`: your own text files, from paths, folders and globs, unaltered but for line ends."""
 
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, lookup
 from collections import Counter
 from dataclasses import dataclass
 from glob import glob
@@ -13,6 +13,7 @@ from microgpt_core.errors import ConfigurationError, DataError, UnknownNameError
 from microgpt_core.text.split import SplitDataset
 
 Document = Literal["file", "line"]
+MARKS = {"utf-16": (BOM_UTF16_LE, BOM_UTF16_BE), "utf-32": (BOM_UTF32_LE, BOM_UTF32_BE)}
 NEW_LINE = b"\n"
 LOOKED_AT = 10_000  # files of a folder without text, to say what it has instead
 
@@ -111,20 +112,29 @@ def instead(folder: Path, named: str) -> str:
 def read_text(file: Path, encoding: str) -> str:
     """A file's text, with line ends as \\n and no byte order mark. Raises DataError with the place of a bad byte."""
     try:
-        text = getincrementaldecoder(encoding)().decode(file.read_bytes(), final=True)
+        data = file.read_bytes()
+        check_mark(data, encoding, str(file))
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         data, at = error.object, error.start
         found = f"byte 0x{data[at]:02X} at offset {at}, line {data.count(NEW_LINE, 0, at) + 1}"
         raise DataError(f"{file}: {found} isn't {encoding} text; {advice(data)}") from None
-    except (OSError, UnicodeError) as error:  # utf-16 without the mark that says in which order bytes are
-        said = getattr(error, "strerror", None) or f"{error}; set `encoding` to {encoding}-le or -be, or to what it is"
-        raise DataError(f"{file}: can't be read ({said})") from None
+    except OSError as error:
+        raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_mark(data: bytes, encoding: str, name: str, setting: str = "`encoding`") -> None:
+    """Raise DataError where a file, which begins with these bytes, doesn't say in which order its bytes are."""
+    form = lookup(encoding).name
+    if data and form in MARKS and not data.startswith(MARKS[form]):
+        missing = f"it doesn't begin with the mark that says in which order the bytes of {form} are"
+        raise DataError(f"{name}: {missing}; set {setting} to {form}-le or -be, or to what it is")
 
 
 def advice(data: bytes) -> str:
     """What to do about bytes that aren't the text that they were taken for."""
-    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+    if data.startswith(MARKS["utf-16"]):
         return "it begins as utf-16 does: set `encoding: utf-16`"
     if b"\0" in data:
         return "it holds zeros, as no text does: leave the file out"

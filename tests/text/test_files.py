@@ -94,6 +94,8 @@ def test_documents_are_files_or_lines(tree, path, document, expected):
     [
         ("\ufeffzoë".encode(), "utf-8", "zoë"),
         ("zoë".encode("utf-16"), "utf-16", "zoë"),
+        ("zoë".encode("utf-32"), "UTF32", "zoë"),
+        ("zoë".encode("utf-16-be"), "utf-16-be", "zoë"),
         ("zoë".encode("latin-1"), "latin-1", "zoë"),
         ("東京 👩‍👧".encode(), "utf-8", "東京 👩‍👧"),
     ],
@@ -117,7 +119,7 @@ def test_encodings(tmp_path, data, encoding, expected):
         ("utf16.bin", {}, ["byte 0xFF at offset 0, line 1", "begins as utf-16 does: set `encoding: utf-16`"]),
         ("zeros.bin", {}, ["byte 0xFF at offset 1, line 1", "no text", "leave the file out"]),
         ("bad.bin", {"encoding": "ascii"}, ["byte 0xFF at offset 5", "ascii"]),
-        ("bad.bin", {"encoding": "utf-16"}, ["bad.bin: can't be read (UTF-16", "set `encoding` to utf-16-le or -be"]),
+        ("bad.bin", {"encoding": "utf-16"}, ["bad.bin: it doesn't begin with the mark", "to utf-16-le or -be"]),
     ],
 )
 def test_bad_data_is_one_line_with_the_path(tree, path, options, expected):

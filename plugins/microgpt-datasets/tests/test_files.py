@@ -191,7 +191,7 @@ def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -
         ("{use: files, path: a, pattern: '*.md'}", {"a/x": "a"}, "a: holds no file *.md (looked in "),
         ("{use: files, path: [t.txt, u.txt]}", {"t.txt": "", "u.txt": ""}, "t.txt, u.txt: no text, only white space"),
         ("{use: files, path: t.txt}", {"t.txt": "ab".encode("utf-16")}, "as utf-16 does: set `encoding: utf-16`"),
-        ("{use: files, path: t.txt, encoding: utf-16}", {"t.txt": "ab"}, "BOM); set `encoding: utf-16-le`, or -be"),
+        ("{use: files, path: t.txt, encoding: utf-16}", {"t.txt": "ab"}, "; set `encoding` to utf-16-le or -be"),
         ("{use: files, path: t.bin}", {"t.bin": b"a\0\xff"}, "holds zeros, as no text does: leave the file out"),
         ("{use: files, path: ''}", {}, "dataset.path: it is empty; name a file"),
         ("{use: files, path: t.txt}", {"t.txt": " \n "}, "no text, only white space in 1 file(s)"),

@@ -141,7 +141,7 @@ def test_a_model_s_tokenizer_is_found(here):
         ("train a.txt -o no/x.json", b"", "no/x.json: there is no folder no to write it into; make it first"),
         ("train none.txt", b"", "none.txt: is no file, no folder and no glob that matches a file"),
         ("train bad.txt", b"", "byte 0xFF isn't utf-8 text; name its encoding (--encoding latin-1"),
-        ("stats a.txt -t char --encoding utf-16", b"", "try --encoding utf-16-le, or -be"),
+        ("stats a.txt -t char --encoding utf-16", b"", "set --encoding to utf-16-le or -be, or to what it is"),
         ("train a.txt --encoding utf-99", b"", "encoding: unknown encoding: utf-99; try utf-8"),
         ("stats a.txt -t wor", b"", "wor: no such run or model folder; runs in"),
         ("stats a.txt -t wor", b"", "none (did you mean 'word'?)"),

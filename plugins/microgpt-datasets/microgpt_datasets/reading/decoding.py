@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from microgpt_core.errors import DataError
-from microgpt_core.text.files import advice
+from microgpt_core.text.files import advice, check_mark
 
 CHUNK = 1 << 20  # bytes
 MOST_CHARACTERS = 1 << 29  # of one document; no tokenizer gets through more
@@ -19,17 +19,14 @@ def pieces(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
     start, line, first = 0, 1, True  # how many bytes were read, and which line they end in
     while True:
         read, pending = stream.read(CHUNK), len(decoder.getstate()[0])
+        if not start:
+            check_mark(read, encoding, name)
         try:
             text = decoder.decode(read, final=not read)
         except UnicodeDecodeError as error:
             line, byte = line + error.object[: error.start].count(b"\n"), start - pending + error.start
             found = f"0x{error.object[error.start]:02X} isn't {encoding} text"
             raise DataError(f"{name}, line {line}, byte {byte}: {found}; {advice(error.object)}") from None
-        except (
-            UnicodeError
-        ) as error:  # which names no place: utf-16 without the mark that says in which order bytes are
-            what = f"it isn't {encoding} text ({error})"
-            raise DataError(f"{name}: {what}; set `encoding: {encoding}-le`, or -be, or what it is") from None
         start += len(read)
         line += text.count("\n")
         if first and text:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from microgpt_core.errors import DataError
-from microgpt_core.text.files import TextFiles
+from microgpt_core.text.files import TextFiles, check_mark
 
 PIECE = 1 << 22  # characters
 UTF_8 = "utf-8"
@@ -32,6 +32,8 @@ def pieces_of(file: Path, encoding: str = UTF_8, size: int = PIECE) -> Iterator[
     """One file's text, about `size` characters at a time, cut where tokens don't notice it."""
     waiting = ""
     try:
+        with file.open("rb") as opened:
+            check_mark(opened.read(4), encoding, str(file), "--encoding")
         with file.open(encoding=SIGNED.get(encoding.lower(), encoding)) as opened:  # line ends become \n
             while read := opened.read(size):
                 waiting += read
@@ -42,8 +44,6 @@ def pieces_of(file: Path, encoding: str = UTF_8, size: int = PIECE) -> Iterator[
         found = f"byte 0x{error.object[error.start]:02X}"
         what = "name its encoding (--encoding latin-1 and cp1252 are frequent), or leave the file out"
         raise DataError(f"{file}: {found} isn't {encoding} text; {what}") from None
-    except UnicodeError as error:
-        raise DataError(f"{file}: it isn't {encoding} text ({error}); try --encoding {encoding}-le, or -be") from None
     except OSError as error:
         raise DataError(f"{file}: can't be read ({error.strerror or error})") from None
     if waiting:
