@@ -9,6 +9,7 @@ from microgpt_core.errors import DataError
 from microgpt_core.text.files import advice, check_mark
 
 CHUNK = 1 << 20  # bytes
+MARK = 4  # bytes, at most, that say in which order the others are
 MOST_CHARACTERS = 1 << 29  # of one document; no tokenizer gets through more
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -18,7 +19,7 @@ def pieces(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
     decoder, newlines = codecs.getincrementaldecoder(encoding)(), io.IncrementalNewlineDecoder(None, translate=True)
     start, line, first = 0, 1, True  # how many bytes were read, and which line they end in
     while True:
-        read, pending = stream.read(CHUNK), len(decoder.getstate()[0])
+        read, pending = stream.read(CHUNK if start else max(CHUNK, MARK)), len(decoder.getstate()[0])
         if not start:
             check_mark(read, encoding, name)
         try:
