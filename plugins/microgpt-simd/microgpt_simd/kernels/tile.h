@@ -32,6 +32,8 @@ enum { MOST_VECTORS = 3 };
 static const int most_rows[] = {0, 12, 6, 4};
 #endif
 
+enum { LONG = 128 }; /* sums: while they are made, the numbers of C that they will be added to can come from memory */
+
 INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged, const int paired)
 {
     const float *a = t->a.at, *b = t->b;
@@ -42,6 +44,12 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
 #pragma GCC unroll 4
         for (int j = 0; j < nv; j++)
             sum[i][j] = (vf){0};
+    if (t->k >= LONG && mr > 1)
+#pragma GCC unroll 16
+        for (int i = 0; i < mr; i++)
+#pragma GCC unroll 4
+            for (int j = 0; j < nv; j++)
+                __builtin_prefetch(t->c + i * t->c_row + j * LANES, 1);
     for (int64_t p = 0; p < t->k; p++, a += column, b += b_row) {
         vf right[4];
 #pragma GCC unroll 4
