@@ -98,17 +98,22 @@ def name_of(model: str | Path) -> str:
 
 def held_out(model: str, plugins: Plugins = ()) -> tuple[LanguageModel, float]:
     """A run's model, and its loss on the text that the run held out. Raises ConfigurationError where there is none."""
-    folder, registry = Path(model) if Path(model).is_file() else find_run(model), load_plugins(builtin, plugins)
-    language_model, resolved = load_from(registry, model, kernels_for(registry, {})), folder / RESOLVED
-    if not resolved.is_file():
+    registry = load_plugins(builtin, plugins)
+    language_model = load_from(registry, model, kernels_for(registry, {}))
+    return language_model, held_out_loss(language_model, model, registry)
+
+
+def held_out_loss(language_model: LanguageModel, run: str, registry: Registry) -> float:
+    """The loss of any model on the text that a run held out, in batches like the run's."""
+    folder = Path(run) if Path(run).is_file() else find_run(run)
+    if not (resolved := folder / RESOLVED).is_file():
         raise ConfigurationError(f"{folder} isn't a run, so nothing was held out; name a text: --text FILE")
     made = Run(read_pipeline(resolved, registry, by_itself()), registry, folder)
     if not made.corpus.amounts["validation"]:
         raise ConfigurationError(f"the run in {folder} held nothing out (dataset.validation is 0); use --text FILE")
     if made.corpus.tokens:
-        return language_model, BatchLoss(language_model.model, kernels=language_model.kernels).evaluate(made.validation)
-    batch_size = made.pipeline.train.batch_size
-    return language_model, language_model.loss(list(made.documents["validation"]), made.batching, batch_size)
+        return BatchLoss(language_model.model, kernels=language_model.kernels).evaluate(made.validation)
+    return language_model.loss(list(made.documents["validation"]), made.batching, made.pipeline.train.batch_size)
 
 
 def by_itself(overrides: Overrides = ()) -> Overrides:
