@@ -32,7 +32,7 @@ enum { MOST_VECTORS = 3 };
 static const int most_rows[] = {0, 12, 6, 4};
 #endif
 
-enum { LONG = 128 }; /* sums: while they are made, the numbers of C that they will be added to can come from memory */
+enum { LONG = 128 }; /* sums: while they are made, the lines of C that they go to can come from memory */
 
 INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged, const int paired)
 {
