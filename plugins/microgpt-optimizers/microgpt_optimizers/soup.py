@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -19,7 +19,6 @@ from microgpt_core import ops
 from microgpt_core.cli.evaluate import read_documents
 from microgpt_core.cli.options import examples, json_option, plugin_option
 from microgpt_core.components.buffer import flat
-from microgpt_core.components.op import show_shape
 from microgpt_core.engine.context import no_grad, use_kernels
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.inference.language_model import LanguageModel
@@ -32,6 +31,7 @@ EXAMPLES = examples(
     "soup names-* -o soup --greedy                 only of those that help",
     "soup a b -o soup --text novel.txt --json      chosen by the loss on a text of your own",
 )
+TRAINING_ONLY = ("dropout", "init_std", "init_output_std")  # what a trained model computes doesn't depend on them
 
 
 @click.command("soup", epilog=EXAMPLES)
@@ -91,15 +91,17 @@ def check_same(first: LanguageModel, first_name: str, other: LanguageModel, name
         raise ConfigurationError(
             f"{name}: its tokenizer isn't that of {first_name}; a mean of their tokens means nothing"
         )
-    expected, found = (
-        {p.name: show_shape(p.shape, p.value.format) for p in model.model.parameters()} for model in (first, other)
-    )
-    for parameter in sorted(expected.keys() | found.keys()):
-        if expected.get(parameter) != found.get(parameter):
-            here, there = found.get(parameter, "missing"), expected.get(parameter, "no such parameter")
-            raise ConfigurationError(
-                f"{name}: {parameter} is {here}, in {first_name} {there}; only models of one shape mix"
-            )
+    expected, found = (function(model) for model in (first, other))
+    for field in sorted(expected.keys() | found.keys()):
+        if expected.get(field) != found.get(field):
+            what = f"{field} is {found.get(field)}, in {first_name} {expected.get(field)}"
+            raise ConfigurationError(f"{name}: {what}; only models of one shape mix")
+
+
+def function(model: LanguageModel) -> dict[str, Any]:
+    """What the same weights mean the same with: shapes alone don't say how many heads they are cut into."""
+    fields = {"use": model.model.use, "precision": model.model.precision, **model.model.config()}
+    return {name: value for name, value in fields.items() if name not in TRAINING_ONLY}
 
 
 def average(into: LanguageModel, models: Sequence[LanguageModel]) -> None:

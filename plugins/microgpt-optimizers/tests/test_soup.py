@@ -31,6 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "b": {"init_from": str(made / "first"), "seed": 2},
         "bad": {"optimizer.lr": 1e-9, "seed": 3},
         "wide": {"model.n_embd": 16},
+        "heads": {"model.n_head": 2},
+        "dropout": {"model.dropout": 0.1, "train.max_steps": 1},
         "vowels": {"dataset": {"use": "text", "path": str(made / "vowels.txt"), "document": "line"}},
     }.items():
         mg.run("names", SMALL | settings, output=made / name)
@@ -71,6 +73,10 @@ def test_a_model_with_itself_stays_what_it_is(folder: Path, tmp_path: Path) -> N
     assert found["loss"] == found["models"][0]["loss"] == found["models"][1]["loss"]
 
 
+def test_what_only_training_knows_may_differ(folder: Path, tmp_path: Path) -> None:
+    assert soup(folder, "a", "dropout", "-o", str(tmp_path / "soup"))["loss"] > 0
+
+
 def test_a_greedy_soup_leaves_out_what_makes_it_worse(folder: Path, tmp_path: Path) -> None:
     names = ("bad", "a", "b")
     all_of_them = soup(folder, *names, "-o", str(tmp_path / "all"))
@@ -93,7 +99,9 @@ def test_another_text_can_be_what_counts(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("a", "wide"), "n_embd is 16, in"),
         (("a", "wide"), "only models of one shape mix"),
+        (("a", "heads"), "n_head is 2, in"),  # whose parameters have the same shapes
         (("a", "vowels"), "its tokenizer isn't that of"),
         (("a", "none"), "none"),
         (("a", "b", "-o", "."), "exists already; --force replaces it"),
