@@ -1,7 +1,5 @@
 """Replay: a plan bound to memory, its kernels prepared once, run as often as you like."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Sequence
 from itertools import groupby, pairwise
@@ -154,6 +152,6 @@ class Replay:
         return value if self.plan.values[index].offset is None else Result(value, self.region)
 
 
-def detached(source: Buffer, target: Buffer) -> Buffer | array[float]:
+def detached(source: Buffer, target: Buffer) -> "Buffer | array[float]":
     """The numbers of an input, copied first where they lie in the region that inputs are about to be written to."""
     return array(source.format, flat(source)) if source.obj is target.obj else flat(source)

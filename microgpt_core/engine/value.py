@@ -1,7 +1,5 @@
 """A value: a buffer, or in a plan the promise of one. A call: a line of a tape or a plan. A trace: all its lines."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -29,7 +27,7 @@ class Value:
         data: Buffer | None = None,
         name: str = "",
         persistent: bool = False,
-        gradient_of: Value | None = None,
+        gradient_of: "Value | None" = None,
     ) -> None:
         self.shape, self.format, self.data = shape, format, data
         self.name, self.persistent, self.gradient_of = name, persistent, gradient_of

@@ -4,10 +4,15 @@ from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 from random import Random
 
+from microgpt_core import ops
 from microgpt_core.components import Tokenizer
-from microgpt_core.inference.sampling import Sampling, choose, log_probability
+from microgpt_core.engine.capture import Captured
+from microgpt_core.engine.tensor import tensor
+from microgpt_core.errors import NonFiniteError
+from microgpt_core.inference.sampling import Sampling
 from microgpt_core.inference.session import Session
 
 
@@ -40,16 +45,19 @@ class Text:
         self.context = self.context[-max(1, self.block_size // 2) :]
         self.unread = self.context[:]
 
-    def choose(self, logits: Sequence[float], sampling: Sampling, tokenizer: Tokenizer) -> Token:
+    def add(self, tokenizer: Tokenizer, token: int, probability: float, logprob: float) -> Token:
         """The next token. Where it is `bos`, it stands for no text."""
-        if not logits:  # nothing was read: the first token is drawn blindly
-            logits, sampling = [0.0] * tokenizer.vocab_size, Sampling(1.0)
-        probabilities = sampling.probabilities(logits)
-        token = choose(probabilities, self.rng)
+        if token < 0:
+            raise NonFiniteError("the logits aren't finite numbers, so no token can be chosen: damaged weights?")
         self.unread, self.made = [token], self.made + 1
         self.context.append(token)
         text = "" if token == tokenizer.bos else self.decoder.decode(tokenizer.decode_bytes(token))
-        return Token(token, text, probabilities[token], log_probability(logits, token))
+        return Token(token, text, probability, logprob)
+
+
+def blind(chance: int, vocab_size: int) -> tuple[int, float, float]:
+    """A first token where nothing was read, so that all are as likely; with its probability and logprob."""
+    return int(chance / 2**31 * vocab_size), 1 / vocab_size, -log(vocab_size)
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str) -> list[int]:
@@ -70,15 +78,20 @@ def generate(
     """
     limit = sampling.max_new_tokens
     session.reset()
+    settings = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+    choose = Captured(lambda chances: ops.sample(session.logits, chances, **settings), session.kernels)
     texts = {row: Text(ids, rng, session.model.block_size) for row, (ids, rng) in enumerate(zip(prompts, rngs))}
     while texts and limit != 0:
         for row, text in texts.items():
             if len(text.unread) > session.room(row):
                 text.keep_half()
                 session.reset(row)
-        logits = session.read([texts[row].unread if row in texts else [] for row in range(session.rows)])
+        session.advance([texts[row].unread if row in texts else [] for row in range(session.rows)])
+        chances = [int(texts[row].rng.random() * 2**31) if row in texts else 0 for row in range(session.rows)]
+        choices = list(zip(*[each.tolist() for each in choose(tensor(chances, "int32"))]))
         for row, text in list(texts.items()):
-            token = text.choose(logits[row], sampling, tokenizer)
+            choice = choices[row] if text.unread else blind(chances[row], tokenizer.vocab_size)
+            token = text.add(tokenizer, *choice)
             if not (ended := token.id == tokenizer.bos):
                 yield row, token
             if ended or (not session.room(row) if limit is None else text.made == limit):

@@ -17,14 +17,15 @@ from microgpt_core.text.batch import PADDING
 class Session:
     """One text in each of its rows, and their caches. Sessions of a model share its parameters.
 
-    `read` takes new tokens for each row and returns the logits after the last: many at once at first
-    (prefill), then one by one, each row at its own place. A row's logits are to the bit what they would be
+    `advance` takes new tokens for each row: many at once at first (prefill), then one by one, each row at its own
+    place. `logits` (rows, V) are then those of what comes next. A row's logits are to the bit what they would be
     alone, and without a cache. A model without caches reads its whole texts again each time. What is learned between
     two reads counts from where all rows have been reset: in their caches, and in what passes keep of parameters.
     """
 
     def __init__(self, model: Model, kernels: Kernels = REFERENCE, rows: int = 1) -> None:
-        self.model, self.rows = model, rows
+        self.model, self.kernels, self.rows = model, kernels, rows
+        self.logits = tensor([[0.0] * model.vocab_size] * rows, model.precision)
         self._texts: list[list[int]] = [[] for _ in range(rows)]  # all tokens so far
         self._start = tensor([0] * rows, "int32")
         self._caches = model.caches(self._start, rows=model.block_size)
@@ -42,9 +43,14 @@ class Session:
             self._texts[i] = []
 
     def read(self, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Read new tokens in each row. Returns the logits (V,) of what comes next in it.
+        """Advance, and return the logits (V,) of what comes next in each row; [] of an idle one."""
+        self.advance(tokens)
+        return [row.tolist() if new else [] for row, new in zip(rows(self.logits.data), tokens)]
 
-        A row without new tokens is idle: it keeps its text and gets []. Raises DataError for tokens that there
+    def advance(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Read new tokens in each row, and write its logits.
+
+        A row without new tokens is idle: it keeps its text and its logits. Raises DataError for tokens that there
         is no room for or that aren't in the vocabulary; no row has read anything then.
 
         All rows are read in one length, a power of two, so that a few plans serve every prompt. What stands
@@ -61,7 +67,7 @@ class Session:
         known = [len(text) if self._caches else 0 for text in self._texts]
         longest = max(len(text) - at if new else 0 for text, at, new in zip(texts, known, tokens))
         if not longest:
-            return [[] for _ in texts]
+            return
         length = bucket(longest, block_size)
         starts = [min(at, block_size - length) for at in known]
         ids = [(text[at:] + [PADDING] * length)[:length] for text, at in zip(texts, starts)]
@@ -70,8 +76,9 @@ class Session:
             each.renew()
         logits = self._plan(tensor(ids, "int32"), tensor([list(range(at, at + length)) for at in starts], "int32"))
         self._texts = texts
-        last = [row * length + len(text) - 1 - at for row, (text, at) in enumerate(zip(texts, starts))]
-        return [rows(logits.data)[at].tolist() if new else [] for at, new in zip(last, tokens)]
+        for row, (text, at, new) in enumerate(zip(texts, starts, tokens)):
+            if new:
+                rows(self.logits.data)[row][:] = rows(logits.data)[row * length + len(text) - 1 - at]
 
     def _forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         with no_grad():

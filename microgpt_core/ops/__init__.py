@@ -26,6 +26,7 @@ from microgpt_core.ops.relu import ReLU
 from microgpt_core.ops.relu2 import ReLU2
 from microgpt_core.ops.rmsnorm import RMSNorm
 from microgpt_core.ops.rope import RoPE
+from microgpt_core.ops.sample import Sample
 from microgpt_core.ops.scale import Scale
 from microgpt_core.ops.sgd_update import SGDUpdate
 from microgpt_core.ops.sigmoid import Sigmoid
@@ -44,7 +45,7 @@ add, sub, mul, scale, sum, mean = Add(), Sub(), Mul(), Scale(), Sum(), Mean()
 rmsnorm, layernorm, dropout, rope, sinusoidal = RMSNorm(), LayerNorm(), Dropout(), RoPE(), Sinusoidal()
 relu, relu2, gelu, gelu_tanh, silu, swiglu = ReLU(), ReLU2(), GELU(), GELUTanh(), SiLU(), SwiGLU()
 sigmoid, tanh, softmax = Sigmoid(), Tanh(), Softmax()
-attention, cross_entropy = Attention(), CrossEntropy()
+attention, cross_entropy, sample = Attention(), CrossEntropy(), Sample()
 global_norm, clip_factor, ones_like, zero, cache_write = GlobalNorm(), ClipFactor(), OnesLike(), Zero(), CacheWrite()
 sgd_update, adam_update, adamw_update = SGDUpdate(), AdamUpdate(), AdamWUpdate()
 

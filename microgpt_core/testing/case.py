@@ -147,8 +147,12 @@ class Case:
         return self.bind(method).runner
 
     def weights(self, arguments: Buffers) -> dict[str, Buffer]:
-        """The outputs' gradients, random but always the same ones. The loss is the sum of weight * output."""
-        outputs = {f"d_{n}": b for n in self.op.signature.outputs if (b := arguments[n]) is not None}
+        """The outputs' gradients, random but always the same ones. The loss is the sum of weight * output.
+
+        Integers have no gradient.
+        """
+        found = {f"d_{n}": arguments[n] for n in self.op.signature.outputs}
+        outputs = {n: b for n, b in found.items() if b is not None and b.format != "i"}
         made = dict(zip(outputs, always_drawn(*((b.shape, b.format) for b in outputs.values()))))
         return {n: mapped(abs, b) if self.unsigned else b for n, b in made.items()}
 

@@ -1,11 +1,9 @@
 """How far a training is: what its last step was, what a checkpoint has to say of it, and how it ended."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass
@@ -36,7 +34,7 @@ class Step:
         return {name: value for name, value in values.items() if value is not None and isfinite(value)}
 
     @classmethod
-    def of(cls, metrics: Mapping[str, Any]) -> Step:
+    def of(cls, metrics: Mapping[str, Any]) -> Self:
         """The step that has these metrics."""
         return cls(
             step=metrics["step"], tokens=metrics["tokens"], train_loss=metrics.get("train/loss", nan),

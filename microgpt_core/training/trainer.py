@@ -15,16 +15,7 @@ from microgpt_core.components.buffer import new_buffer
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.errors import NonFiniteError
 from microgpt_core.models.model import Model
-from microgpt_core.saving.checkpoint import (
-    TRAINER,
-    checkpoint_path,
-    checkpoints,
-    newest_checkpoint,
-    read_checkpoint,
-    rotate,
-    save_checkpoint,
-    save_model,
-)
+from microgpt_core.saving import checkpoint as saving
 from microgpt_core.saving.metrics_log import METRICS, TIMINGS, MetricsLog
 from microgpt_core.saving.model_folder import blaming, copy
 from microgpt_core.text.batch import Batch, BatchSource
@@ -80,10 +71,9 @@ class Trainer:
         interrupted: Callable[[], bool] = lambda: False,
         peak: float | None = None,
     ) -> None:
-        self.model, self.tokenizer, self.batches, self.schedule = model, tokenizer, batches, schedule
+        self.model, self.tokenizer, self.batches, self.schedule, self.peak = model, tokenizer, batches, schedule, peak
         self.optimizer, self.settings, self.validation, self.folder = optimizer, settings, validation, folder
         self.on_step, self.saved, self.about, self.interrupted = on_step, saved or {}, about or {}, interrupted
-        self.peak = peak
         self.observers = Observers(analyzers or {}, callbacks or {}, origins)
         self.loss = BatchLoss(
             model, settings.label_smoothing, kernels,
@@ -121,7 +111,7 @@ class Trainer:
             if self.best:
                 step, val_loss = self.at.best_step, self.at.best_loss
             if self.folder:
-                save_model(self.folder / "model", self.model, self.tokenizer, self.about_step(step))
+                saving.save_model(self.folder / "model", self.model, self.tokenizer, self.about_step(step))
         return Result(step, last.train_loss, val_loss, self.stopped_by, budget.seconds, self.at.step)
 
     def over(self, budget: Budget) -> str | None:
@@ -205,7 +195,7 @@ class Trainer:
         name = stored or first_computed(self.loss, self.update, window, self.at.step)
         what = f"{name} isn't finite (loss {loss:g}), so this step changed no weight"
         policy = self.settings.on_non_finite
-        checkpoint = newest_checkpoint(self.folder) if self.folder and policy == "rollback" else None
+        checkpoint = saving.newest_checkpoint(self.folder) if self.folder and policy == "rollback" else None
         if policy == "skip" and not stored and self.skipped_in_a_row < MOST_SKIPPED:
             self.skipped_in_a_row += 1
             logger.warning("step %d: %s; it is skipped", step, what)
@@ -256,7 +246,8 @@ class Trainer:
             copy(self.model.state(), self.best)
         if self.folder:
             self.require_finite()
-            save_model(self.folder / "checkpoints" / "best", self.model, self.tokenizer, self.about_step(self.at.step))
+            folder = self.folder / "checkpoints" / "best"
+            saving.save_model(folder, self.model, self.tokenizer, self.about_step(self.at.step))
 
     def save(self) -> None:
         """Check the state, and save it where there is a folder; the oldest beyond `keep_checkpoints` goes."""
@@ -265,16 +256,17 @@ class Trainer:
             return
         self.log.sync()
         self.at.last = self.last.metrics() if self.last else None
-        path, best = checkpoint_path(self.folder, self.at.step), self.best if self.at.best_step < self.at.step else {}
+        path = saving.checkpoint_path(self.folder, self.at.step)
+        best = self.best if self.at.best_step < self.at.step else {}
         state, about = vars(self.at) | self.saved, self.about_step(self.at.step)
-        save_checkpoint(path, self.model, self.tokenizer, self.update.buffers(), state, about, best)
+        saving.save_checkpoint(path, self.model, self.tokenizer, self.update.buffers(), state, about, best)
         self.rotate()
         self.rollbacks = 0
 
     def rotate(self) -> None:
         """Delete the oldest checkpoints, beyond `keep_checkpoints`."""
-        if self.folder is not None and checkpoints(self.folder):
-            rotate(self.folder, self.settings.keep_checkpoints, self.settings.checkpoint_interval)
+        if self.folder is not None and saving.checkpoints(self.folder):
+            saving.rotate(self.folder, self.settings.keep_checkpoints, self.settings.checkpoint_interval)
 
     def restore(self, checkpoint: Path) -> None:
         """Go on from a checkpoint, with the same bits as if nothing had come between.
@@ -282,9 +274,9 @@ class Trainer:
         Raises CheckpointError for a damaged one, and for one of another model, tokenizer or optimizer.
         """
         best = {name: new_buffer(x.shape, x.format) for name, x in self.model.state().items()}
-        state = read_checkpoint(checkpoint, self.model, self.tokenizer, self.update.buffers(), best)
+        state = saving.read_checkpoint(checkpoint, self.model, self.tokenizer, self.update.buffers(), best)
         ops.zero(self.model.gradients)  # a step that failed may have left NaN there
-        with blaming(checkpoint / TRAINER):
+        with blaming(checkpoint / saving.TRAINER):
             self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
             self.at.evaluations = [(step, loss) for step, loss in self.at.evaluations]  # lists, as JSON has them
             self.last = Step.of(self.at.last) if self.at.last else None
@@ -303,7 +295,7 @@ class Trainer:
 
     def non_finite(self, step: int, what: str) -> NonFiniteError:
         """The error that says what happened, what is still good, and what to try."""
-        saved = checkpoints(self.folder) if self.folder else []
+        saved = saving.checkpoints(self.folder) if self.folder else []
         good = f" The last good checkpoint is {saved[-1]}." if saved else ""
         return NonFiniteError(
             f"step {step}: {what}.{good} Try a smaller optimizer.lr (now {self.optimizer.lr:g}), "

@@ -11,7 +11,7 @@ from microgpt_core.components import flat
 from microgpt_core.errors import DataError, NonFiniteError
 from microgpt_core.inference.evaluation import windows, with_perplexity
 from microgpt_core.inference.language_model import LanguageModel
-from microgpt_core.inference.sampling import log_probability
+from microgpt_core.ops.sample import probabilities
 from microgpt_core.text.batches import IGNORED
 from microgpt_core.text.char import Char
 
@@ -38,7 +38,7 @@ def direct(model: LanguageModel, documents: list[str]) -> list[list[float]]:
         for at in range(len(ids) - 1):
             start = 0 if at < size else size - size // 2 + (at - size) // new * new
             logits = model.logits([ids[start : at + 1]]).tolist()[0][-1]
-            nats[-1].append(-log_probability(logits, ids[at + 1]))
+            nats[-1].append(-log(probabilities(logits)[ids[at + 1]]))
     return nats
 
 

@@ -225,6 +225,19 @@ def test_room_is_what_is_left_in_each_row(make_model) -> None:
     assert [session.room(0), session.room(1)] == [11, 11]
 
 
+def test_an_idle_row_keeps_its_logits(make_model) -> None:
+    model, ids = make_model(), text(3)
+    session, expected = Session(model, rows=2), uncached(model, ids)
+    session.advance([ids[:1], ids])
+    first = session.logits.tolist()
+    assert first == [expected[0], expected[2]]
+    session.advance([ids[1:2], []])
+    assert session.logits.tolist()[1] == first[1]
+    assert session.logits.tolist()[0] != first[0]
+    session.advance([[], []])
+    assert session.logits.tolist()[1] == first[1]
+
+
 def test_where_no_row_has_anything_to_read_nothing_is_read(make_model) -> None:
     session = Session(make_model(), rows=2)
     assert session.read([[], []]) == [[], []]

@@ -21,6 +21,7 @@ from microgpt_core.pipeline import api
 from microgpt_core.pipeline.reading.yaml_writer import write_yaml
 from microgpt_core.pipeline.runs import signals
 from microgpt_core.pipeline.runs.run import Reporter
+from microgpt_core.saving import checkpoint as checkpoint_module
 from microgpt_core.storage.lock import locked
 from microgpt_core.text.char import Char
 from microgpt_core.training import trainer as trainer_module
@@ -88,7 +89,7 @@ PHASES: dict[str, tuple[Any, str, int]] = {
     "capture": (Captured, "replay_for", 1),
     "train": (BatchLoss, "train", 2),
     "evaluate in training": (BatchLoss, "evaluate", 2),
-    "save": (trainer_module, "save_checkpoint", 1),
+    "save": (checkpoint_module, "save_checkpoint", 1),
     "evaluate": (BatchLoss, "evaluate", 4),
     "generate": (LanguageModel, "generate", 2),
 }

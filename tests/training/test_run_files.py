@@ -139,7 +139,7 @@ def test_what_else_lies_beside_the_checkpoints_stays(tiny, tmp_path: Path) -> No
 
 
 def test_the_old_checkpoint_survives_a_damaged_new_one(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from microgpt_core.training import trainer as module
+    from microgpt_core.saving import checkpoint as module
 
     save = module.save_checkpoint
 

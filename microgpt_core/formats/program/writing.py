@@ -3,10 +3,11 @@
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 
-from microgpt_core.inference.sampling import choose, nucleus, sample_rng, shares
+from microgpt_core.inference.sampling import sample_rng
+from microgpt_core.ops.sample import choose, probabilities
 
 # The exporter writes these for each model.
 Cache = list[tuple[list[list[float]], list[list[float]]]]
@@ -26,21 +27,6 @@ def decode(tokens: list[int]) -> str:
     raise NotImplementedError
 
 
-def probabilities(
-    logits: Sequence[float], temperature: float, top_k: int | None, top_p: float | None
-) -> Sequence[float]:
-    """softmax(logits / temperature), over the top_k likeliest tokens, then over the fewest that hold top_p."""
-    top = max(logits)
-    if temperature == 0.0:
-        best = list(logits).index(top)
-        return [1.0 if i == best else 0.0 for i in range(len(logits))]
-    powers = [math.exp((z - top) / temperature) for z in logits]
-    if top_k is None and top_p is None:
-        return shares(powers, range(len(powers)))
-    kept = sorted(range(len(powers)), key=lambda i: -powers[i])[:top_k]
-    return shares(powers, kept if top_p is None else nucleus(kept, powers, top_p))
-
-
 def generate(
     prompt: str, rng: Random, temperature: float, top_k: int | None, top_p: float | None, limit: int | None
 ) -> str:
@@ -57,7 +43,8 @@ def generate(
             logits = model(token, position, cache)
         read = len(context)
         blind = [1 / VOCAB_SIZE] * VOCAB_SIZE  # where nothing was read yet
-        token = choose(probabilities(logits, temperature, top_k, top_p) if logits else blind, rng)
+        share = int(rng.random() * 2**31) / 2**31
+        token = choose(probabilities(logits, temperature, top_k, top_p) if logits else blind, share)
         if token == BOS:  # it stands between documents, so this one is over
             break
         context.append(token)

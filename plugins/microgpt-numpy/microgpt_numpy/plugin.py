@@ -22,6 +22,7 @@ KERNELS = {
     "products": {"sub": "Sub", "mul": "Mul", "scale": "Scale"},
     "rmsnorm": {"rmsnorm": "RMSNorm"},
     "rope": {"rope": "RoPE"},
+    "sample": {"sample": "Sample"},
     "sinusoidal": {"sinusoidal": "Sinusoidal"},
     "softmax": {"softmax": "Softmax"},
     "sums": {"sum": "Sum", "mean": "Mean"},

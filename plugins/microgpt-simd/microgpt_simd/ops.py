@@ -124,6 +124,10 @@ class RoPE(LevelKernel):
     op = ops.rope
 
 
+class Sample(LevelKernel):
+    op = ops.sample
+
+
 class Scale(LevelKernel):
     op = ops.scale
 

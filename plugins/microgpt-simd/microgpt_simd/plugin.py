@@ -10,9 +10,9 @@ KERNELS = {
     "linear_cross_entropy": "FusedLoss", "linear_packed": "PackedLinear",
     "linear_packed_bfloat16": "PackedPairedLinear", "matmul": "MatMul", "mean": "Mean", "mul": "Mul",
     "ones_like": "OnesLike", "pack_weight": "Packing", "pack_weight_bfloat16": "PairedPacking", "relu": "ReLU",
-    "relu2": "ReLU2", "rmsnorm": "RMSNorm", "rope": "RoPE", "scale": "Scale", "sgd_update": "SGDUpdate",
-    "sigmoid": "Sigmoid", "silu": "SiLU", "sinusoidal": "Sinusoidal", "softmax": "Softmax", "sub": "Sub", "sum": "Sum",
-    "swiglu": "SwiGLU", "tanh": "Tanh", "zero": "Zero",
+    "relu2": "ReLU2", "rmsnorm": "RMSNorm", "rope": "RoPE", "sample": "Sample", "scale": "Scale",
+    "sgd_update": "SGDUpdate", "sigmoid": "Sigmoid", "silu": "SiLU", "sinusoidal": "Sinusoidal", "softmax": "Softmax",
+    "sub": "Sub", "sum": "Sum", "swiglu": "SwiGLU", "tanh": "Tanh", "zero": "Zero",
 }  # fmt: skip
 
 

@@ -95,6 +95,9 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
     cached = {"q": (many, 1, 4), "k": (many, n, 4), "v": (many, n, 4), "start": [n - 1] * many}
     yield "attention", cached, {"n_head": 2}
     yield "cache_write", {"cache": (many, n + 2, 3), "x": (many, n, 3), "start": [1] * many}, {}
+    asked = {"logits": (2 * many, n), "chance": ((2 * many,), range(2**31))}
+    for settings in ({}, {"temperature": 0.0}, {"temperature": 0.7, "top_k": 3}, {"top_p": 0.9}):
+        yield "sample", dict(asked), settings
     yield "global_norm", {"grads": (many * n,)}, {}
     state = dict.fromkeys(("w", "grad", "m"), (many * n,)) | {"factor": (1,), "lr": (1,), "step": [3.0]}
     yield "sgd_update", dict(state), {"momentum": 0.9, "nesterov": True}

@@ -25,6 +25,7 @@
 #include "linear_packed.c"
 #include "positions.c"
 #include "rmsnorm.c"
+#include "sample.c"
 #include "swiglu.c"
 #include "updates.c"
 
@@ -58,6 +59,7 @@ static const entry entries[] = {
     BACKWARD(cross_entropy),
     {"rope.forward", rope_forward, rope_workspace},
     {"rope.backward", rope_backward, rope_workspace},
+    {"sample.forward", sample_forward, sample_workspace},
     {"sinusoidal.forward", sinusoidal_forward, sinusoidal_forward_workspace},
     BACKWARD(sinusoidal),
     ROOFS,

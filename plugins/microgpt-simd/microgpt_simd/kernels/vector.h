@@ -5,6 +5,7 @@
 #ifndef MG_VECTOR_H
 #define MG_VECTOR_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
