@@ -8,7 +8,7 @@ from itertools import chain, product
 from statistics import median
 from typing import Any
 
-from microgpt_bench.candidate import Candidate
+from microgpt_bench.candidate import READING, Candidate
 from microgpt_bench.golden import GOLDEN
 from microgpt_bench.measuring.agree import ALLOWED, Differences, same_text, same_training
 from microgpt_bench.measuring.clock_cost import ask_clock_cost
@@ -58,6 +58,7 @@ class Question:
     longest: float = LONGEST  # seconds that a step of microgpt may take
     choices: Sequence[tuple[str, ...]] = ((),)  # overrides of the golden models, to be raced beside each other
     more: Mapping[str, Any] = field(default_factory=dict)  # what this kind of work is told besides the model
+    reading: bool = False  # whether tokens are put beside the reading of their bytes
 
     def check(self) -> None:
         """Raises UnknownNameError for a model that there isn't, ConfigurationError for what can't be measured here."""
@@ -95,7 +96,8 @@ class Question:
             own = [replace(one, way=by_threads(self.threads)) for one in own]
             return [*own, *chain.from_iterable(tokenizer_of(peer, self.threads) for peer in self.peers)]
         others = [ways_of(peer, precision, self.threads) for peer, precision in product(self.peers, self.precisions)]
-        return [*own, *chain.from_iterable(others)]
+        readings = [Candidate(READING, precision, self.threads, peer=True) for precision in self.precisions]
+        return [*own, *chain.from_iterable(others), *(readings if self.reading else [])]
 
 
 def no_roof_known(model: str, who: Candidate) -> None:
@@ -134,9 +136,12 @@ def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof
         )
     report.skipped.update({f"{model}: {one.candidate.label}": one.left_out for one in timed if one.left_out})
     report.agreement.update({f"{model}: {who}": differs for who, differs in differences.items()})
-    done = [one for one in timed if not one.left_out]
+    readings = {one.candidate.precision: one for one in timed if one.candidate.use == READING and not one.left_out}
+    done = [one for one in timed if one.candidate.use != READING and not one.left_out]
     for one in done:
-        report.results.append(result(kind, model, one, roof(model, one.candidate)))
+        beside = readings.get(one.candidate.precision) if not one.candidate.other_work else None
+        least = median(chain.from_iterable(beside.rounds)) / 1e9 if beside else roof(model, one.candidate)
+        report.results.append(result(kind, model, one, least))
         report.results.extend(part_results(kind, model, one))
     report.ratios.extend(ratios(kind, model, done))
     others = {one.candidate.environment: one.facts["versions"] for one in done if one.candidate.environment}

@@ -82,7 +82,6 @@ def faked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tokenizing, "keep", lambda name, texts, vocab_size, file: None)
     monkeypatch.setattr(bench_module, "available_memory", lambda: 4_000_000_000)
     monkeypatch.setattr(measured, "least_step", lambda model, who, say: 1e-3)
-    monkeypatch.setattr(measured, "least_token", lambda model, who, say: 1e-3)
     monkeypatch.setattr(measured, "usable_backends", lambda: BACKENDS)
     monkeypatch.setattr(bench_module, "cores", lambda: 2)
     monkeypatch.chdir(tmp_path)
@@ -139,7 +138,33 @@ def test_a_token_is_beside_the_reading_of_the_weights() -> None:
     said = microgpt("generate", "--model", "e16", "--backend", "numpy").stdout
     assert "of the bandwidth" in said.splitlines()[0]
     assert re.search(r"e16 +numpy .* 2[3-5] %", said)  # a millisecond of four
-    assert "of the" not in microgpt("generate", "--model", "e16", "--backend", "numpy", "--no-roof").stdout
+    assert "reading" not in said  # whose own time is no result
+    without = microgpt("generate", "--model", "e16", "--backend", "numpy", "--no-roof").stdout
+    assert "of the" not in without
+
+
+def test_a_token_in_half_the_bytes_is_beside_their_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NS, "reading", 2e6)
+    asked = "generate", "--model", "e16", "--backend", "numpy", "--precision", "float32,bfloat16", "--json"
+    found = json.loads(microgpt(*asked).stdout)["results"]
+    assert [round(one["roof_share"], 3) for one in found] == [0.5, 1.0]  # of 4 ms, and of the 1 ms of anybody unknown
+
+
+def test_where_nothing_could_be_read_no_share_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_reads(work: str, candidates: Sequence[Candidate], *more: Any) -> list[Timed]:
+        found = fake_race(work, candidates, *more)
+        found[-1].left_out = "no memory"
+        return found
+
+    monkeypatch.setattr(bench_module, "race", none_reads)
+    done = microgpt("generate", "--model", "e16", "--backend", "numpy")
+    assert "of the bandwidth" not in done.stdout
+    assert "left out: e16: no memory" in done.output
+
+
+def test_of_other_work_no_share_is_known() -> None:
+    said = microgpt("generate", "--model", "e16", "--backend", "numpy", "--vary", "model.n_layer=1,2").stdout
+    assert "of the bandwidth" not in said
 
 
 def test_what_timing_costs_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:

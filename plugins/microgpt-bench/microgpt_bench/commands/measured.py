@@ -18,7 +18,7 @@ from microgpt_bench.report.notes import notes
 from microgpt_bench.report.table import tables
 from microgpt_bench.results.result import Report
 from microgpt_bench.results.store import as_json as report_json, default_path, save as save_report
-from microgpt_bench.roofline.least import least_step, least_token
+from microgpt_bench.roofline.least import least_step
 from microgpt_bench.work.kernels import usable_backends
 from microgpt_bench.work.step import LONGEST
 from microgpt_core.cli.table import print_table
@@ -39,11 +39,13 @@ def measure(
     backends = tuple(b.name for b in usable_backends()) if backend == (AUTO,) else backend
     environments = [named_python(text) for text in environment]
     choices = list(product(*vary))
-    question = Question(kind, model, backends, precision, threads, against, environments, longest, choices, more or {})
+    question = Question(
+        kind, model, backends, precision, threads, against, environments, longest, choices, more or {},
+        reading=kind == "generate" and not no_roof,
+    )  # fmt: skip
     progress = Progress()
     try:
-        least = least_token if kind == "generate" else least_step
-        roof = no_roof_known if no_roof else partial(least, say=progress.say)
+        roof = no_roof_known if no_roof or kind != "step" else partial(least_step, say=progress.say)
         return bench(question, Effort(rounds, processes, pinned=not no_pin), progress.say, roof)
     finally:
         progress.end()

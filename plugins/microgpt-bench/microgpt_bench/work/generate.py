@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from microgpt_bench.candidate import Candidate
+from microgpt_bench.candidate import READING, Candidate
 from microgpt_bench.golden import GOLDEN
 from microgpt_bench.work.choice import choice
 from microgpt_bench.work.peers import find_peer
+from microgpt_bench.work.reading import Reading
 from microgpt_bench.work.work import Work
+from microgpt_core import ops
 from microgpt_core.components.peer import Generation
 from microgpt_core.engine.backends import Kernels
+from microgpt_core.engine.capture import Captured
+from microgpt_core.engine.tensor import tensor
 from microgpt_core.inference.session import Session
 from microgpt_core.models.model import Model
 
 FIRST = 0  # the token that every text begins with
+ANY = tensor([0], "int32")  # the chance by which the likeliest is chosen
 
 
 class Generate(Work):
@@ -23,7 +28,9 @@ class Generate(Work):
     def __init__(self, who: Candidate, model: str) -> None:
         golden = GOLDEN[model]
         self.generation: Generation
-        if who.peer:
+        if who.use == READING:
+            self.generation = Reading(model, who.precision, who.threads)
+        elif who.peer:
             self.generation = find_peer(who.use).generation(golden.build(), who.way, who.precision, who.threads)
         else:
             golden, kernels = choice(golden, who)
@@ -45,6 +52,7 @@ class OwnGeneration:
 
     def __init__(self, model: Model, kernels: Kernels) -> None:
         self.session, self.last = Session(model, kernels), FIRST
+        self.choose = Captured(lambda chance: ops.sample(self.session.logits, chance, temperature=0.0), kernels)
 
     def run(self, n: int) -> list[int]:
         written = []
@@ -52,7 +60,7 @@ class OwnGeneration:
             if not self.session.room():
                 self.session.reset()
                 self.last = FIRST
-            (logits,) = self.session.read([[self.last]])
-            self.last = logits.index(max(logits))
+            self.session.advance([[self.last]])
+            self.last = self.choose(ANY)[0].tolist()[0]
             written.append(self.last)
         return written

@@ -1,8 +1,9 @@
 """How much memory a candidate will hold: known from its plans before it is started, of other programs by their like."""
 
-from microgpt_bench.candidate import Candidate
+from microgpt_bench.candidate import READING, Candidate
 from microgpt_bench.golden import GOLDEN, Golden
 from microgpt_bench.work.choice import choice
+from microgpt_bench.work.reading import WEIGHT_BYTES, weights_read
 from microgpt_core.components import Pass
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import plan_of
@@ -20,6 +21,8 @@ def needed(bench: str, model: str, who: Candidate) -> int:
     """Bytes, about. Who can't run here needs none: its process says why."""
     if bench not in ALL:
         return 0
+    if who.use == READING:
+        return OWN + WEIGHT_BYTES[who.precision] * weights_read(model)
     try:
         golden, kernels = (GOLDEN[model], REFERENCE) if who.peer else choice(GOLDEN[model], who)
         weights = 4 * golden.shape().n_parameters
