@@ -65,10 +65,15 @@ INLINE void product_in_tiles(const product *p, const int paired)
     const int64_t vectors = pieces(n < columns ? n : columns, LANES), most_v = vectors < MOST_VECTORS ? vectors : MOST_VECTORS;
     const int64_t rows = packs_a || paired ? ROWS : m;
     float *const packed_b = p->scratch + ROWS * STRETCH;
-    for (int64_t n0 = 0; n0 < n; n0 += columns) {
-        const int64_t n_here = n - n0 < columns ? n - n0 : columns;
-        const cut panels = cut_up(pieces(n_here, LANES), most_v);
-        for (int64_t k0 = 0; k0 < k; k0 += stretch) {
+    /* A weight's gradient has a long k, all tokens, and reads a stretch of A again for all columns: so stretch by stretch,
+       while it is in a cache. Other products have a long m, and C is what would be read again from memory. */
+    const int by_stretch = a.column != 1;
+    const int64_t outer = by_stretch ? k : n, inner = by_stretch ? n : k;
+    for (int64_t u = 0; u < outer; u += by_stretch ? stretch : columns) {
+        for (int64_t v = 0; v < inner; v += by_stretch ? columns : stretch) {
+            const int64_t n0 = by_stretch ? v : u, k0 = by_stretch ? u : v;
+            const int64_t n_here = n - n0 < columns ? n - n0 : columns;
+            const cut panels = cut_up(pieces(n_here, LANES), most_v);
             const int64_t k_here = k - k0 < stretch ? k - k0 : stretch;
             tile t = {.k = paired ? pieces(k_here, 2) : k_here, .c_row = p->c_row, .add = p->add || k0 > 0};
             if (packs_b)
