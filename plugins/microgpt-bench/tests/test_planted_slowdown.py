@@ -52,14 +52,14 @@ _slow_down(CLASS, "METHOD")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the interpreter that finds the copy first is a shell script")
 
 
-def plant(folder: Path, module: str, class_: str, method: str) -> str:
+def plant(folder: Path, module: str, class_: str, method: str, percent: int) -> str:
     """An interpreter that finds a copy of the NumPy pack first, in which one op is slower."""
     spec = find_spec("microgpt_numpy")
     assert spec is not None
     assert spec.origin is not None
     shutil.copytree(Path(spec.origin).parent, folder / "microgpt_numpy", ignore=shutil.ignore_patterns("__pycache__"))
     source = folder / "microgpt_numpy" / f"{module}.py"
-    text = PLANTED.replace("PERCENT", str(PERCENT)).replace("CLASS", class_).replace("METHOD", method)
+    text = PLANTED.replace("PERCENT", str(percent)).replace("CLASS", class_).replace("METHOD", method)
     source.write_text(source.read_text(encoding="utf-8") + text, encoding="utf-8", newline="\n")
     path, python = os.pathsep.join([str(folder), *filter(None, sys.path)]), folder / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec "{sys.executable}" "$@"\n', encoding="utf-8", newline="\n")
@@ -73,9 +73,9 @@ def report(timed: Timed) -> Report:
     return Report({}, [result("ops", "e16", unnamed), *part_results("ops", "e16", unnamed)])
 
 
-def race_of_three(folder: Path, op: str, effort: Effort) -> list[Report]:
+def race_of_three(folder: Path, op: str, effort: Effort, percent: int = PERCENT) -> list[Report]:
     """A version, the same again, and the slower one."""
-    slow = plant(folder, *OPS[op])
+    slow = plant(folder, *OPS[op], percent)
     versions = [Candidate("numpy", environment=name) for name in ("base", "same")]
     versions.append(Candidate("numpy", environment="slow", python=slow))
     return [report(timed) for timed in race("ops", versions, {"model": "e16"}, effort)]
@@ -87,10 +87,13 @@ def named(old: Report, new: Report, same_race: bool) -> list[str]:
 
 @pytest.mark.slow
 def test_the_planted_op_is_slower(tmp_path: Path) -> None:
-    """Twice as slow would be found by anybody: this is whether the copy is what the workers import."""
-    base, _, slow = race_of_three(tmp_path, "attention.backward", Effort(rounds=2, processes=3, block_seconds=0.02))
+    """Four times as slow would be found by anybody, also beside other programs: this is whether the copy is what the
+    workers import.
+    """
+    effort = Effort(rounds=2, processes=3, block_seconds=0.02)
+    base, _, slow = race_of_three(tmp_path, "attention.backward", effort, percent=300)
     found = {one.op: one.time_ratio for one in compare(base, slow, PERCENT, same_race=True)}
-    assert 1.03 < found["attention.backward"] < 1.3
+    assert 2 < found["attention.backward"] < 8
 
 
 @pytest.mark.long
