@@ -24,7 +24,9 @@ Examples:
 @click.command("evaluate", epilog=EXAMPLES)
 @click.argument("model")
 @click.option("--text", type=click.File(encoding="utf-8-sig"), help="A text file, or - for the standard input.")
-@click.option("--document", type=click.Choice(("line", "file")), default="line", help="Of --text: a line each, or all.")
+@click.option(
+    "--document", type=click.Choice(("line", "file")), default="line", help="Of --text: a line each (default), or all."
+)
 @plugin_option
 @json_option
 def command(model: str, text: TextIO | None, document: str, plugins: Plugins, as_json: bool) -> None:
