@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from math import log
 from random import Random
 
-from microgpt_core import ops
 from microgpt_core.components import Tokenizer
-from microgpt_core.engine.capture import Captured
-from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import NonFiniteError
 from microgpt_core.inference.sampling import Sampling
 from microgpt_core.inference.session import Session
@@ -55,11 +52,6 @@ class Text:
         return Token(token, text, probability, logprob)
 
 
-def blind(chance: int, vocab_size: int) -> tuple[int, float, float]:
-    """A first token where nothing was read, so that all are as likely; with its probability and logprob."""
-    return int(chance / 2**31 * vocab_size), 1 / vocab_size, -log(vocab_size)
-
-
 def prompt_ids(tokenizer: Tokenizer, prompt: str) -> list[int]:
     """The ids of a document that begins like this. Raises DataError for what the tokenizer can't say."""
     return ([] if tokenizer.bos is None else [tokenizer.bos]) + tokenizer.encode(prompt)
@@ -78,8 +70,6 @@ def generate(
     """
     limit = sampling.max_new_tokens
     session.reset()
-    settings = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
-    choose = Captured(lambda chances: ops.sample(session.logits, chances, **settings), session.kernels)
     texts = {row: Text(ids, rng, session.model.block_size) for row, (ids, rng) in enumerate(zip(prompts, rngs))}
     while texts and limit != 0:
         for row, text in texts.items():
@@ -88,10 +78,10 @@ def generate(
                 session.reset(row)
         session.advance([texts[row].unread if row in texts else [] for row in range(session.rows)])
         chances = [int(texts[row].rng.random() * 2**31) if row in texts else 0 for row in range(session.rows)]
-        choices = list(zip(*[each.tolist() for each in choose(tensor(chances, "int32"))]))
+        choices = session.choose(chances, sampling)
         for row, text in list(texts.items()):
-            choice = choices[row] if text.unread else blind(chances[row], tokenizer.vocab_size)
-            token = text.add(tokenizer, *choice)
+            n, u = tokenizer.vocab_size, chances[row] / 2**31  # where nothing was read, it is drawn blindly
+            token = text.add(tokenizer, *choices[row] if text.unread else (int(u * n), 1 / n, -log(n)))
             if not (ended := token.id == tokenizer.bos):
                 yield row, token
             if ended or (not session.room(row) if limit is None else text.made == limit):

@@ -1,9 +1,9 @@
 """How texts go on: what the choice of tokens depends on. The choice itself is ops.sample."""
 
 from dataclasses import dataclass
-from math import isfinite
 from random import Random
 
+from microgpt_core import ops
 from microgpt_core.errors import require
 
 
@@ -17,11 +17,9 @@ class Sampling:
     max_new_tokens: int | None = None  # until it ends by itself, or the block is full
 
     def __post_init__(self) -> None:
-        require(isfinite(self.temperature) and self.temperature >= 0, "temperature", self.temperature, "0 or more")
-        require(self.top_k is None or self.top_k >= 1, "top_k", self.top_k, "1 or more")
-        require(self.top_p is None or 0 < self.top_p <= 1, "top_p", self.top_p, "more than 0, up to 1")
-        limit = self.max_new_tokens
-        require(limit is None or limit >= 0, "max_new_tokens", limit, "0 or more")
+        # The op checks what it is asked for.
+        ops.sample.shapes((1, 1), (1,), temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)
+        require((self.max_new_tokens or 0) >= 0, "max_new_tokens", self.max_new_tokens, "0 or more")
 
 
 def sample_rng(seed: int | None, sample: int) -> Random:

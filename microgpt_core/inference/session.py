@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from microgpt_core import ops
 from microgpt_core.components.buffer import rows, write
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.capture import Captured
@@ -10,6 +11,7 @@ from microgpt_core.engine.context import no_grad
 from microgpt_core.engine.region import allocate_together
 from microgpt_core.engine.tensor import Tensor, tensor
 from microgpt_core.errors import DataError
+from microgpt_core.inference.sampling import Sampling
 from microgpt_core.models.model import Model
 from microgpt_core.text.batch import PADDING
 
@@ -31,6 +33,7 @@ class Session:
         self._caches = model.caches(self._start, rows=model.block_size)
         allocate_together(t.value for cache in self._caches for t in (cache.keys, cache.values))
         self._passes = [each.session(kernels) for each in kernels.passes]
+        self._choice: dict[Sampling, Captured] = {}  # by what was asked for last
         self._plan = Captured(self._forward, replace(kernels, passes=self._passes), quiet=True)
 
     def room(self, row: int = 0) -> int:
@@ -46,6 +49,16 @@ class Session:
         """Advance, and return the logits (V,) of what comes next in each row; [] of an idle one."""
         self.advance(tokens)
         return [row.tolist() if new else [] for row, new in zip(rows(self.logits.data), tokens)]
+
+    def choose(self, chances: Sequence[int], sampling: Sampling) -> list[tuple[int, float, float]]:
+        """What comes next in each row, by a chance of its own: token, probability and logprob, as ops.sample has them.
+
+        What an idle row gets means nothing.
+        """
+        if sampling not in self._choice:
+            settings = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+            self._choice = {sampling: Captured(lambda some: ops.sample(self.logits, some, **settings), self.kernels)}
+        return list(zip(*[each.tolist() for each in self._choice[sampling](tensor(chances, "int32"))]))
 
     def advance(self, tokens: Sequence[Sequence[int]]) -> None:
         """Read new tokens in each row, and write its logits.
@@ -78,7 +91,8 @@ class Session:
         self._texts = texts
         for row, (text, at, new) in enumerate(zip(texts, starts, tokens)):
             if new:
-                rows(self.logits.data)[row][:] = rows(logits.data)[row * length + len(text) - 1 - at]
+                found = rows(logits.data)[row * length + len(text) - 1 - at]
+                rows(self.logits.data)[row][:] = found[: self.model.vocab_size]
 
     def _forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         with no_grad():

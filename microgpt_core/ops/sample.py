@@ -13,9 +13,10 @@ Where a logit is NaN or infinity, or all are minus infinity, there is no choice:
 from bisect import bisect, bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
-from math import exp, isfinite, log, nan, prod
+from math import exp, inf, isfinite, log, nan, prod
 
 from microgpt_core.components import Buffer, Cost, Op, Shape, Shapes, flat, rows
+from microgpt_core.errors import require
 
 
 class Sample(Op):
@@ -26,6 +27,9 @@ class Sample(Op):
         temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None,
     ) -> Shapes:  # fmt: skip
         self.expect("chance", chance, logits[:-1])
+        require(0 <= temperature < inf, "temperature", temperature, "0 or more")
+        require(top_k is None or top_k >= 1, "top_k", top_k, "1 or more")
+        require(top_p is None or 0 < top_p <= 1, "top_p", top_p, "more than 0, up to 1")
         return {"token": ("i", chance), "probability": chance, "logprob": chance}
 
     def forward(
@@ -40,17 +44,14 @@ class Sample(Op):
                 p = probabilities(row, temperature, top_k, top_p)
                 j = choose(p, number / 2**31)
                 choice = j, p[j], row[j] - top - surprise
-            for out, value in zip((token, probability, logprob), choice):
-                flat(out)[i] = value
+            flat(token)[i], flat(probability)[i], flat(logprob)[i] = choice
 
     def cost(self, logits: Shape, chance: Shape, **attributes: object) -> Cost:
         """Per logit: subtract, exp, add; divide, subtract, exp, add."""
         return {"forward": 7 * prod(logits)}
 
 
-def probabilities(
-    logits: Sequence[float], temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
-) -> list[float]:
+def probabilities(logits: Sequence[float], temperature: float, top_k: int | None, top_p: float | None) -> list[float]:
     """softmax(logits / temperature), over the `top_k` likeliest tokens, then over the fewest that hold `top_p`."""
     if temperature == 0.0:
         temperature, top_k, top_p = 1.0, 1, None

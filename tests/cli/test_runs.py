@@ -114,8 +114,8 @@ def test_generate_json_has_tokens_with_probabilities(run_folder: str) -> None:
     model, context = mg.load(run_folder), [0, *mg.load(run_folder).tokenizer.encode("em")]
     for token in sample["tokens"]:
         logits = model.logits([context]).tolist()[0][-1]
-        assert token["probability"] == pytest.approx(probabilities(logits, 0.8)[token["id"]], rel=1e-6)
-        assert token["logprob"] == pytest.approx(log(probabilities(logits)[token["id"]]), rel=1e-6)
+        assert token["probability"] == pytest.approx(probabilities(logits, 0.8, None, None)[token["id"]], rel=1e-6)
+        assert token["logprob"] == pytest.approx(log(probabilities(logits, 1.0, None, None)[token["id"]]), rel=1e-6)
         context.append(token["id"])
 
 

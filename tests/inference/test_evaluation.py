@@ -38,7 +38,7 @@ def direct(model: LanguageModel, documents: list[str]) -> list[list[float]]:
         for at in range(len(ids) - 1):
             start = 0 if at < size else size - size // 2 + (at - size) // new * new
             logits = model.logits([ids[start : at + 1]]).tolist()[0][-1]
-            nats[-1].append(-log(probabilities(logits)[ids[at + 1]]))
+            nats[-1].append(-log(probabilities(logits, 1.0, None, None)[ids[at + 1]]))
     return nats
 
 

@@ -10,6 +10,7 @@ import pytest
 from microgpt_core.engine.region import Region, aligned
 from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import DataError
+from microgpt_core.inference.sampling import Sampling
 from microgpt_core.inference.session import Session
 from microgpt_core.models.gpt import GPT
 
@@ -236,6 +237,29 @@ def test_an_idle_row_keeps_its_logits(make_model) -> None:
     assert session.logits.tolist()[0] != first[0]
     session.advance([[], []])
     assert session.logits.tolist()[1] == first[1]
+
+
+def test_tokens_that_pad_a_head_are_never_chosen(make_model) -> None:
+    """A vocabulary may be rounded up for speed; nobody could say what such a token means."""
+    model = make_model()
+    expected = uncached(model, [1])[0]
+    model.vocab_size = 4
+    session = Session(model)
+    assert session.read([[1]]) == [expected[:4]]
+    ((token, _, _),) = session.choose([2**31 - 1], Sampling(1e30))
+    assert token == 3
+
+
+def test_choosing_is_captured_once_for_what_is_asked(make_model) -> None:
+    session = Session(make_model())
+    session.advance([[1]])
+    found, made = [], []
+    for sampling in (Sampling(0.5), Sampling(0.5), Sampling(0.7), Sampling(0.5, top_k=1)):
+        found.append(session.choose([2**30], sampling))
+        made.append(session._choice[sampling])
+    assert found[0] == found[1]
+    assert len({id(each) for each in made}) == 3
+    assert all(each.captures == 1 for each in made)
 
 
 def test_where_no_row_has_anything_to_read_nothing_is_read(make_model) -> None:

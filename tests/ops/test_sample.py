@@ -9,11 +9,17 @@ import pytest
 
 from microgpt_core import ops
 from microgpt_core.engine.tensor import tensor
-from microgpt_core.errors import ShapeError
-from microgpt_core.ops.sample import choose, probabilities
+from microgpt_core.errors import ConfigurationError, ShapeError
+from microgpt_core.ops.sample import choose, probabilities as probabilities_of
 
 NAN, INF = math.nan, math.inf
 MOST = 2**31 - 1  # the largest chance
+
+
+def probabilities(
+    logits: list[float], temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> list[float]:
+    return probabilities_of(logits, temperature, top_k, top_p)
 
 
 def random_logits(seed: int, n: int = 20) -> list[float]:
@@ -154,6 +160,24 @@ def test_logits_that_allow_no_choice_give_the_token_minus_1(logits: list[float],
     assert token.tolist() == [0, -1, 0]
     for out in (probability, logprob):
         assert [math.isnan(x) for x in out.tolist()] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature": -1.0}, "temperature: found -1.0, allowed: 0 or more"),
+        ({"temperature": NAN}, "temperature: found nan"),
+        ({"temperature": INF}, "temperature: found inf"),
+        ({"top_k": 0}, "top_k: found 0, allowed: 1 or more"),
+        ({"top_k": -1}, "top_k: found -1"),
+        ({"top_p": 0.0}, "top_p: found 0.0, allowed: more than 0, up to 1"),
+        ({"top_p": 1.5}, "top_p: found 1.5"),
+        ({"top_p": NAN}, "top_p: found nan"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        ops.sample(tensor([[1.0, 2.0]]), tensor([1], "int32"), **settings)
 
 
 def test_chances_that_fit_no_logits_are_refused() -> None:

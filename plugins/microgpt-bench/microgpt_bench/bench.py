@@ -12,7 +12,7 @@ from microgpt_bench.candidate import READING, Candidate
 from microgpt_bench.golden import GOLDEN
 from microgpt_bench.measuring.agree import ALLOWED, Differences, same_text, same_training
 from microgpt_bench.measuring.clock_cost import ask_clock_cost
-from microgpt_bench.measuring.groups import race_in_groups
+from microgpt_bench.measuring.groups import no_room, race_in_groups
 from microgpt_bench.measuring.pin import pinned
 from microgpt_bench.measuring.race import Effort, Lane, Say, Timed, race, unchecked
 from microgpt_bench.measuring.same_tokens import same_tokens
@@ -96,8 +96,13 @@ class Question:
             own = [replace(one, way=by_threads(self.threads)) for one in own]
             return [*own, *chain.from_iterable(tokenizer_of(peer, self.threads) for peer in self.peers)]
         others = [ways_of(peer, precision, self.threads) for peer, precision in product(self.peers, self.precisions)]
-        readings = [Candidate(READING, precision, self.threads, peer=True) for precision in self.precisions]
-        return [*own, *chain.from_iterable(others), *(readings if self.reading else [])]
+        return [*own, *chain.from_iterable(others)]
+
+    def readings(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Who reads what a token needs, in each precision, if that is to be beside anybody."""
+        if not self.reading or all(one.other_work for one in candidates):
+            return []
+        return [Candidate(READING, precision, self.threads, peer=True) for precision in self.precisions]
 
 
 def no_roof_known(model: str, who: Candidate) -> None:
@@ -125,7 +130,13 @@ def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof
     check = CHECKS[kind](differences) if kind in CHECKS else unchecked
     settings = {"model": model, **question.more, **({"longest": question.longest} if kind in ("step", "ops") else {})}
     candidates, free = question.candidates(model), available_memory()
-    needs = [needed(kind, model, who) for who in candidates]
+    need = {who: needed(kind, model, who) for who in (*candidates, *question.readings(candidates))}
+    for who in question.readings(candidates):
+        if why := no_room(candidates[0], who, need, free):
+            report.remarks.append(f"{model}: no share of the bandwidth, since {why}")
+        else:
+            candidates.append(who)
+    needs = [need[who] for who in candidates]
     timed, groups = race_in_groups(
         lambda group: race(kind, group, settings, effort, say, check), candidates, needs, free
     )
@@ -140,7 +151,8 @@ def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof
     done = [one for one in timed if one.candidate.use != READING and not one.left_out]
     for one in done:
         beside = readings.get(one.candidate.precision) if not one.candidate.other_work else None
-        least = median(chain.from_iterable(beside.rounds)) / 1e9 if beside else roof(model, one.candidate)
+        turn = median(chain.from_iterable(beside.rounds)) / beside.facts["tokens"] if beside else 0.0
+        least = turn / 1e9 if beside else roof(model, one.candidate)
         report.results.append(result(kind, model, one, least))
         report.results.extend(part_results(kind, model, one))
     report.ratios.extend(ratios(kind, model, done))

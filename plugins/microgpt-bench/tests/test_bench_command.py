@@ -58,7 +58,8 @@ def fake_race(
         found.append(
             Timed(
                 who, rounds, singles=rounds, parts=parts if work == "ops" else empty, yardsticks=rounds,
-                facts={"tokens": 8, "versions": {"python": "3.11.7"}}, first_s=next(SECONDS), peaks=[50_000_000],
+                facts={"tokens": 1 if who.use == "reading" else 8, "versions": {"python": "3.11.7"}},
+                first_s=next(SECONDS), peaks=[50_000_000],
             )
         )  # fmt: skip
     return found
@@ -160,6 +161,16 @@ def test_where_nothing_could_be_read_no_share_is_told(monkeypatch: pytest.Monkey
     done = microgpt("generate", "--model", "e16", "--backend", "numpy")
     assert "of the bandwidth" not in done.stdout
     assert "left out: e16: no memory" in done.output
+
+
+def test_reading_has_no_room_where_the_candidate_alone_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = needed("generate", "gpt2", Candidate("reference")) + 100_000_000
+    monkeypatch.setattr(bench_module, "available_memory", lambda: free)
+    said = microgpt("generate", "--model", "gpt2", "--backend", "reference").stdout
+    assert "of the bandwidth" not in said.splitlines()[0]
+    assert re.search(
+        r"gpt2: no share of the bandwidth, since reference \([\d.]+ MB\) and reading \([\d.]+ MB\) need", said
+    )
 
 
 def test_of_other_work_no_share_is_known() -> None:

@@ -46,7 +46,7 @@ def logits_of(kind: str, width: int) -> list[float]:
 
 SETTINGS: list[dict[str, Any]] = [
     {}, {"temperature": 0.0}, {"temperature": 0.5}, {"top_k": 1}, {"top_k": 5}, {"top_k": 40, "temperature": 2.0},
-    {"top_p": 0.01}, {"top_p": 0.5}, {"top_p": 0.95}, {"top_p": 1.0}, {"top_k": 33, "top_p": 0.8},
+    {"top_p": 1e-310}, {"top_p": 0.01}, {"top_p": 0.5}, {"top_p": 0.95}, {"top_p": 1.0}, {"top_k": 33, "top_p": 0.8},
     {"top_k": 10**6, "top_p": 0.9, "temperature": 1.7}, {"temperature": 1e-300}, {"temperature": 1e300, "top_k": 7},
 ]  # fmt: skip
 
@@ -59,7 +59,8 @@ def test_every_chance_draws_what_the_reference_draws(
 ) -> None:
     row, rng = logits_of(kind, width), Random(str(settings))
     chances = [0, 2**31 - 1, *(rng.randrange(2**31) for _ in range(ROWS))]
-    shares = probabilities(row, **settings)
+    asked = {"temperature": 1.0, "top_k": None, "top_p": None} | settings
+    shares = probabilities(row, **asked)
     sums, surprise = list(accumulate(shares)), log(sum(exp(z - max(row)) for z in row))
     for chance, (token, probability, logprob) in zip(chances, drawn(row, chances, **settings)):
         near = [min(bisect(sums, chance / 2**31 + off), width - 1) for off in (-SURE, SURE)]

@@ -5,8 +5,8 @@ from typing import Any
 from microgpt_bench.candidate import READING, Candidate
 from microgpt_bench.golden import GOLDEN
 from microgpt_bench.work.choice import choice
+from microgpt_bench.work.memory import token_bytes
 from microgpt_bench.work.peers import find_peer
-from microgpt_bench.work.reading import Reading
 from microgpt_bench.work.work import Work
 from microgpt_core import ops
 from microgpt_core.components.peer import Generation
@@ -17,7 +17,7 @@ from microgpt_core.inference.session import Session
 from microgpt_core.models.model import Model
 
 FIRST = 0  # the token that every text begins with
-ANY = tensor([0], "int32")  # the chance by which the likeliest is chosen
+ANY = tensor([0], "int32")  # chance: the likeliest is chosen by each
 
 
 class Generate(Work):
@@ -28,8 +28,12 @@ class Generate(Work):
     def __init__(self, who: Candidate, model: str) -> None:
         golden = GOLDEN[model]
         self.generation: Generation
+        self.tokens = 1.0
         if who.use == READING:
-            self.generation = Reading(model, who.precision, who.threads)
+            from microgpt_bench.work.reading import Reading  # with NumPy, which the others' processes needn't hold
+
+            self.generation = reading = Reading(token_bytes(model, who.precision), who.threads)
+            self.tokens = reading.tokens
         elif who.peer:
             self.generation = find_peer(who.use).generation(golden.build(), who.way, who.precision, who.threads)
         else:
@@ -40,7 +44,7 @@ class Generate(Work):
         self.generation.run(n)
 
     def facts(self) -> dict[str, Any]:
-        return {"tokens": 1}
+        return {"tokens": self.tokens}
 
     def write(self, n: int) -> dict[str, Any]:
         """The next `n` tokens, to see whether others write the same."""

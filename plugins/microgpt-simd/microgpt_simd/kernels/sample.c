@@ -68,7 +68,7 @@ static limit largest_k(const logits_row *r, int64_t k)
 }
 
 /* Of what is kept the fewest that hold a share of it. Those at `low` or above always hold enough, those at `high` or
-   above too little. */
+   above too little. Masses are rounded to floats: a share of 1 may leave out what has less than 1e-7 of it. */
 static limit fewest(const logits_row *r, limit c, double share)
 {
 #define POWER_AT(place) (double)exponential(r, (vf)reordered(splat_int((int32_t)(place))))[0]
@@ -84,7 +84,8 @@ static limit fewest(const logits_row *r, limit c, double share)
         else
             high = middle, above = mass;
     }
-    const double most = (double)(low == c.over ? c.more : r->width), needed = ceil((wanted - above) / POWER_AT(low));
+    /* At least one, should `wanted` be so small a number that it was flushed to zero. */
+    const double most = (double)(low == c.over ? c.more : r->width), needed = fmax(1, ceil((wanted - above) / POWER_AT(low)));
     return (limit){low, (int64_t)(needed < most ? needed : most)};
 #undef POWER_AT
 }
@@ -114,9 +115,9 @@ static int64_t first_beyond(const logits_row *r, double wanted)
     for (end = i + BLOCK < end ? i + BLOCK : end; i < end; i++)
         if ((wanted -= r->power[i]) < 0)
             return i;
-    while (r->power[--end] == 0)
-        ;
-    return end;
+    while (end > 1 && r->power[end - 1] == 0)
+        end--;
+    return end - 1;
 }
 
 static int64_t sample_workspace(const mg_call *call)
