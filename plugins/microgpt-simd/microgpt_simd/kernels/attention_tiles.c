@@ -5,7 +5,7 @@
    Per group of LANES queries, columns of q and of the output lie in scratch turned on their side, (width, LANES). */
 
 enum { KEYS = 64 };         /* in a tile, counted from the first row of k, so that a query's sums have one order */
-enum { WIDTH_AT_ONCE = 8 }; /* columns of the output that are in registers together */
+enum { SUMS = LANES < 16 ? 8 : 16 }; /* keys, or columns of the output, that are in registers together */
 
 typedef struct { /* LANES queries of one head of one sequence, n of them real: rows of k from low to high, both seen */
     int64_t b, head, first, n;
@@ -37,58 +37,64 @@ static group take_group(const sight *s, int64_t b, int64_t head, int64_t first)
     return g;
 }
 
-/* to[s] = sum_d side[d] row_s[d] for n rows: a number of each query for each key. */
-INLINE void against_rows(float *to, const float *side, const float *rows, int64_t stride, int64_t n, int64_t width)
+/* The two products are functions of their own: where they are read into their caller, exp's coefficients take the registers
+   that their sums want, and these go to memory and back for each number. */
+
+/* to[s] = sum_d side[d] row_s[d] for `count` rows: a number of each query for each key. */
+INLINE void against_some(float *to, const float *side, const float *row, int64_t stride, int64_t width, const int count)
+{
+    vf sum[SUMS];
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i++)
+        sum[i] = (vf){0};
+    for (int64_t d = 0; d < width; d++) {
+        const vf x = load(side + d * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < count; i++)
+            sum[i] = fma_(x, splat(row[i * stride + d]), sum[i]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i++)
+        store(to + i * LANES, sum[i]);
+}
+
+static __attribute__((noinline)) void against_rows(
+    float *to, const float *side, const float *rows, int64_t stride, int64_t n, int64_t width)
 {
     int64_t s = 0;
-    for (; s + 8 <= n; s += 8) {
-        vf sum[8];
-        const float *row = rows + s * stride;
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; i++)
-            sum[i] = (vf){0};
-        for (int64_t d = 0; d < width; d++) {
-            const vf x = load(side + d * LANES);
-#pragma GCC unroll 8
-            for (int i = 0; i < 8; i++)
-                sum[i] = fma_(x, splat(row[i * stride + d]), sum[i]);
-        }
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; i++)
-            store(to + (s + i) * LANES, sum[i]);
-    }
-    for (; s < n; s++) {
-        vf sum = {0};
-        for (int64_t d = 0; d < width; d++)
-            sum = fma_(load(side + d * LANES), splat(rows[s * stride + d]), sum);
-        store(to + s * LANES, sum);
-    }
+    for (; s + SUMS <= n; s += SUMS)
+        against_some(to + s * LANES, side, rows + s * stride, stride, width, SUMS);
+    for (; s + 4 <= n; s += 4)
+        against_some(to + s * LANES, side, rows + s * stride, stride, width, 4);
+    for (; s < n; s++)
+        against_some(to + s * LANES, side, rows + s * stride, stride, width, 1);
 }
 
 /* side[d] = fade side[d] + sum_s weight[s] row_s[d], d from j to j + count - 1. */
 INLINE void blend_columns(
     float *side, vf fade, const float *weights, const float *rows, int64_t stride, int64_t n, int64_t j, const int count)
 {
-    vf sum[WIDTH_AT_ONCE];
-#pragma GCC unroll 8
+    vf sum[SUMS];
+#pragma GCC unroll 16
     for (int i = 0; i < count; i++)
         sum[i] = load(side + (j + i) * LANES) * fade;
     for (int64_t s = 0; s < n; s++) {
         const vf weight = load(weights + s * LANES);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < count; i++)
             sum[i] = fma_(weight, splat(rows[s * stride + j + i]), sum[i]);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < count; i++)
         store(side + (j + i) * LANES, sum[i]);
 }
 
-INLINE void blend(float *side, vf fade, const float *weights, const float *rows, int64_t stride, int64_t n, int64_t width)
+static __attribute__((noinline)) void blend(
+    float *side, vf fade, const float *weights, const float *rows, int64_t stride, int64_t n, int64_t width)
 {
     int64_t j = 0;
-    for (; j + 8 <= width; j += 8)
-        blend_columns(side, fade, weights, rows, stride, n, j, 8);
+    for (; j + SUMS <= width; j += SUMS)
+        blend_columns(side, fade, weights, rows, stride, n, j, SUMS);
     for (; j + 4 <= width; j += 4)
         blend_columns(side, fade, weights, rows, stride, n, j, 4);
     for (; j < width; j++)
