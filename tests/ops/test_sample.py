@@ -1,9 +1,13 @@
 """From logits to a token: temperature, top-k, top-p, ties, chances, and numbers that aren't numbers."""
 
+import json
 import math
 import random
+import subprocess
+import sys
 from collections import Counter
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from microgpt_core.engine.tensor import tensor
 from microgpt_core.errors import ConfigurationError, ShapeError
 from microgpt_core.ops.sample import choose, probabilities as probabilities_of
 
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sampling.py"
 NAN, INF = math.nan, math.inf
 MOST = 2**31 - 1  # the largest chance
 
@@ -178,6 +183,14 @@ def test_logits_that_allow_no_choice_give_the_token_minus_1(logits: list[float],
 def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         ops.sample(tensor([[1.0, 2.0]]), tensor([1], "int32"), **settings)
+
+
+def test_the_benchmark_has_everybody_choose() -> None:
+    """The one that docs/explanation/performance.md names, on a small vocabulary."""
+    command = [sys.executable, str(BENCHMARK), "--vocab-size", "50", "--rounds", "1", "--json"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert len(found) == 5
+    assert all(times["reference"] > 0 for times in found.values())
 
 
 def test_chances_that_fit_no_logits_are_refused() -> None:
