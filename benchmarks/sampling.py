@@ -61,7 +61,7 @@ def by_torch(row: list[float], settings: dict[str, Any]) -> Choose | None:
             return int(logits.argmax())
         z = logits / settings["temperature"]
         if top_k:
-            z = z.masked_fill(z < torch.topk(z, top_k).values[-1], float("-inf"))
+            z = z.masked_fill(z < torch.topk(z, min(top_k, len(z))).values[-1], float("-inf"))
         if top_p:
             ordered, order = torch.sort(z, descending=True)
             mass = torch.softmax(ordered, -1).cumsum(-1)
