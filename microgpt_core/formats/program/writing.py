@@ -43,7 +43,7 @@ def generate(
             logits = model(token, position, cache)
         read = len(context)
         blind = [1 / VOCAB_SIZE] * VOCAB_SIZE  # where nothing was read yet
-        share = int(rng.random() * 2**31) / 2**31
+        share = int(rng.random() * 2**31) / 2**31  # the steps of `microgpt generate`
         token = choose(probabilities(logits, temperature, top_k, top_p) if logits else blind, share)
         if token == BOS:  # it stands between documents, so this one is over
             break

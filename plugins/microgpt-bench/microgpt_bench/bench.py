@@ -130,13 +130,8 @@ def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof
     check = CHECKS[kind](differences) if kind in CHECKS else unchecked
     settings = {"model": model, **question.more, **({"longest": question.longest} if kind in ("step", "ops") else {})}
     candidates, free = question.candidates(model), available_memory()
-    need = {who: needed(kind, model, who) for who in (*candidates, *question.readings(candidates))}
-    for who in question.readings(candidates):
-        if why := no_room(candidates[0], who, need, free):
-            report.remarks.append(f"{model}: no share of the bandwidth, since {why}")
-        else:
-            candidates.append(who)
-    needs = [need[who] for who in candidates]
+    candidates += readings_with_room(question, model, candidates[0], question.readings(candidates), free, report)
+    needs = [needed(kind, model, who) for who in candidates]
     timed, groups = race_in_groups(
         lambda group: race(kind, group, settings, effort, say, check), candidates, needs, free
     )
@@ -147,18 +142,34 @@ def measure(question: Question, model: str, effort: Effort, say: Say, roof: Roof
         )
     report.skipped.update({f"{model}: {one.candidate.label}": one.left_out for one in timed if one.left_out})
     report.agreement.update({f"{model}: {who}": differs for who, differs in differences.items()})
-    readings = {one.candidate.precision: one for one in timed if one.candidate.use == READING and not one.left_out}
-    done = [one for one in timed if one.candidate.use != READING and not one.left_out]
+    timed = [one for one in timed if not one.left_out]
+    done, read = [one for one in timed if one.candidate.use != READING], read_seconds(timed)
     for one in done:
-        beside = readings.get(one.candidate.precision) if not one.candidate.other_work else None
-        turn = median(chain.from_iterable(beside.rounds)) / beside.facts["tokens"] if beside else 0.0
-        least = turn / 1e9 if beside else roof(model, one.candidate)
-        report.results.append(result(kind, model, one, least))
+        beside = None if one.candidate.other_work else read.get(one.candidate.precision)
+        report.results.append(result(kind, model, one, roof(model, one.candidate) if beside is None else beside))
         report.results.extend(part_results(kind, model, one))
     report.ratios.extend(ratios(kind, model, done))
     others = {one.candidate.environment: one.facts["versions"] for one in done if one.candidate.environment}
     if others:
         report.machine.setdefault("environments", {}).update(others)
+
+
+def readings_with_room(
+    question: Question, model: str, first: Candidate, readings: Sequence[Candidate], free: int | None, report: Report
+) -> list[Candidate]:
+    """Those that memory has room for beside the first candidate; of the others the report says why."""
+    need = {who: needed(question.bench, model, who) for who in (first, *readings)}
+    reasons = {who: no_room(first, who, need, free) for who in readings}
+    report.remarks.extend(f"{model}: no share of the bandwidth, since {why}" for why in reasons.values() if why)
+    return [who for who, why in reasons.items() if not why]
+
+
+def read_seconds(timed: Sequence[Timed]) -> dict[str, float]:
+    """What reading the bytes of a token took, by precision."""
+    readings = [one for one in timed if one.candidate.use == READING]
+    return {
+        one.candidate.precision: median(chain.from_iterable(one.rounds)) / one.facts["tokens"] / 1e9 for one in readings
+    }
 
 
 def ratios(bench: str, model: str, done: Sequence[Timed]) -> Iterable[Ratio]:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from microgpt_bench.roofline.measure import ONE_TIMING, aligned, even, kernels_with, together
-from microgpt_bench.roofline.microkernels import MicroKernels, Pass, Stream
+from microgpt_bench.roofline.microkernels import Pass, Stream
 from microgpt_bench.work.roof import native_kernels
 from microgpt_core.components.peer import Generation
 
@@ -18,7 +18,8 @@ class Reading(Generation):
         part = even(nbytes // threads)
         self.buffers, self.pool = [aligned(part) for _ in range(threads)], ThreadPoolExecutor(threads)
         self.tokens = threads * part / nbytes  # that one time is counted with, since parts are rounded
-        self.way = min(next(k.streams["read"] for k in known(threads) if "read" in k.streams), key=self.seconds)
+        known = kernels_with(native_kernels(threads))  # the best first
+        self.way = min(next(k.streams["read"] for k in known if "read" in k.streams), key=self.seconds)
 
     def seconds(self, way: Stream) -> float:
         """What this way takes, the second time, for so many times that calling it counts for nothing."""
@@ -38,8 +39,3 @@ class Reading(Generation):
     def run(self, n: int) -> list[int]:
         self.go_over(self.way, n)
         return []
-
-
-def known(threads: int) -> list[MicroKernels]:
-    """Whose micro-kernels there are, the best first."""
-    return kernels_with(native_kernels(threads))

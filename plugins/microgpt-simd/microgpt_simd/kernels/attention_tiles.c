@@ -37,8 +37,8 @@ static group take_group(const sight *s, int64_t b, int64_t head, int64_t first)
     return g;
 }
 
-/* The two products are functions of their own: where they are read into their caller, exp's coefficients take the registers
-   that their sums want, and these go to memory and back for each number. */
+/* The two products are functions of their own: inlined into their caller, where exp's coefficients take the
+   registers, a sum went to memory and back for each number. */
 
 /* to[s] = sum_d side[d] row_s[d] for `count` rows: a number of each query for each key. */
 INLINE void against_some(float *to, const float *side, const float *row, int64_t stride, int64_t width, const int count)
