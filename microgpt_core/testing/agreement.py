@@ -75,11 +75,25 @@ def lets_special_numbers_through(case: Case) -> Iterator[str]:
             if method == "backward" or name not in case.differentiable:
                 continue
             for out in case.op.signature.outputs:
-                if value != value and not holds_nan(after[out]):
+                if value != value and not holds_nan(after[out]) and depends(case, out, name):
                     yield f"{out} hides that {name} is nan {where(case, method)}"
                 bounded = abs(value) == LARGE and holds_nan(given(case, name, copysign(2.0, value), method)[out])
                 if abs(value) == LARGE and holds_nan(after[out]) and not bounded:
                     yield f"{out} is nan where {name} is {value:g} {where(case, method)}"
+
+
+def depends(case: Case, out: str, name: str) -> bool:
+    """Whether other ordinary numbers of an input make another output: of several, one may not read it at all.
+
+    A norm makes nothing else of numbers that are all half as large, nor of one that stands alone.
+    """
+    x, made = case.inputs[name], []
+    assert x is not None
+    for values in (numbers(x), numbers(x)[::-1], [0.5 * v for v in numbers(x)]):
+        other = filled(x.shape, x.format, 0.0)
+        write(other, values)
+        made.append(numbers(replace(case, inputs={**case.inputs, name: other}).bind("forward").once().after[out]))
+    return any(numbers != made[0] for numbers in made[1:])
 
 
 def given(case: Case, name: str, value: float, method: str) -> Buffers:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from microgpt_core.components import Op, accumulate, flat, write
+from microgpt_core.ops.layernorm import LayerNorm
 from microgpt_core.ops.mul import Mul
 from microgpt_core.testing.ops import op_checks
 
@@ -209,6 +210,39 @@ def test_a_bug_is_found_by_the_check_that_is_for_it(failures, broken: type[Op], 
     notes = [note for note in failures(op_checks(broken()))[check] if said in note]
     assert notes
     assert "test_matrix_ops.py:" in notes[0]
+
+
+class HidingNorm(LayerNorm):
+    """Of numbers that are all alike a norm makes the same, whichever they are: they can't tell what it depends on."""
+
+    examples = ({"x": (3, 5)},)
+
+    def forward(self, out: Any, mean: Any, rstd: Any, x: Any, weight: Any, bias: Any, *, eps: float) -> None:
+        super().forward(out, mean, rstd, x, weight, bias, eps=eps)
+        write(out, [v if v == v else 0.0 for v in flat(out)])
+
+
+class Two(Op):
+    """Of two outputs each reads an input of its own."""
+
+    examples = ({"a": (3, 5), "b": (3, 5)},)
+
+    def shapes(self, a: Any, b: Any) -> Any:
+        return {"double": a, "triple": b}
+
+    def forward(self, double: Any, triple: Any, a: Any, b: Any) -> None:
+        write(double, [2.0 * v for v in flat(a)])
+        write(triple, [3.0 * v for v in flat(b)])
+
+    def backward(self, d_a: Any, d_b: Any, d_double: Any, d_triple: Any) -> None:
+        for d, given, factor in ((d_a, d_double, 2.0), (d_b, d_triple, 3.0)):
+            if d is not None:
+                accumulate(d, [factor * v for v in flat(given)])
+
+
+def test_an_output_hides_only_what_it_depends_on(failures) -> None:
+    assert "out hides that x is nan" in failures(op_checks(HidingNorm()))["lets_special_numbers_through"][0]
+    assert failures(op_checks(Two())) == {}
 
 
 def test_every_check_has_its_bug_and_lets_what_is_right_pass(failures) -> None:
