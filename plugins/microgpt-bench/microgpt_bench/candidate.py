@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 READING = "reading"  # no model: it reads as many bytes as a token needs
-SAME_WORK = ("kernels.", "train.recompute=")  # overrides that compute the same in another way
+SAME_WORK = ("kernels.", "passes=", "train.recompute=")  # overrides that compute the same in another way
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,13 @@ def test_a_kernel_is_forced() -> None:
     assert kernels.forced == {"attention": "reference"}
 
 
+def test_passes_compute_the_same_in_another_way() -> None:
+    """The reference has none of its own; a name that nobody has is refused, as the table below says."""
+    for text in ("passes=auto", "passes=[]"):
+        golden, kernels = choice(GOLDEN["e16"], chosen(text))
+        assert (golden.fields["n_embd"], kernels.passes, chosen(text).other_work) == (16, [], ())
+
+
 REFUSED = {
     "train.rows=1": "unknown setting for --vary 'train.rows'",
     "model.use=gpt": "unknown setting for --vary 'model.use'",
@@ -60,6 +67,7 @@ REFUSED = {
     "optimizer.lr=1": "unknown setting for --vary 'optimizer.lr'; known: kernels.OP",
     "model.n_layr=2": r"--vary: model\.n_layr: unknown key \(did you mean 'n_layer'\?\)",
     "model.n_embd=7": r"--vary: model\.n_embd: found 7",
+    "passes=[fused-lost]": r"--vary: passes\[0\]: unknown pass 'fused-lost'",
     "kernels.attention=simt": "--vary: kernels.attention: unknown backend 'simt'",
     "train.batching=rows": "expected one of documents, packed, random_window",
 }

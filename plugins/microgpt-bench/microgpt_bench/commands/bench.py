@@ -72,7 +72,8 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--vary", type=Choices(), multiple=True, metavar="KEY=VALUE,VALUE",
             help="Race choices beside each other: train.recompute=0,1, kernels.attention=reference,numpy, "
-            "train.batching=packed,documents, train.batch_size or model.FIELD. Of several, all combinations.",
+            "passes=auto,[], train.batching=packed,documents, train.batch_size or model.FIELD. Of several, all "
+            "combinations.",
         ),
         click.option(
             "--environment", multiple=True, metavar="NAME=PYTHON",

@@ -19,7 +19,7 @@ from microgpt_core.pipeline.runs.backends import find_kernels
 from microgpt_core.plugins.loader import load
 
 OPTION = "--vary"
-ALLOWED = ("kernels.OP", "model.FIELD", "train.batch_size", "train.batching", "train.recompute")
+ALLOWED = ("kernels.OP", "model.FIELD", "passes", "train.batch_size", "train.batching", "train.recompute")
 WHOLE = ("model.use", "model.preset")  # which would be another model altogether
 
 
