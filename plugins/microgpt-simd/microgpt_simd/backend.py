@@ -23,8 +23,11 @@ class Simd(Backend):
     passes: ClassVar[tuple[str, ...]] = (
         "simd/packed-weights",
         "simd/fused-loss",
+        "simd/activated-linear",
+        "simd/linear-qkv",
         "simd/shared-gradient",
         "simd/selective-recompute",
+        "simd/residual-norm",
     )
 
     def details(self) -> Mapping[str, str]:

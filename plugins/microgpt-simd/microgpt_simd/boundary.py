@@ -3,7 +3,7 @@
 The engine's plans are right by construction; this is for whoever binds a kernel by hand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
@@ -12,11 +12,17 @@ from microgpt_core.errors import ShapeError
 from microgpt_simd.native import span
 
 Views = Mapping[str, Buffer | None]
+Attributes = Mapping[str, Any]
 LARGEST = 1 << 62
 
 
-def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any]) -> None:
-    """Raise ShapeError where a buffer isn't what the op's signature wants, or one that is written overlaps another."""
+def check_call(
+    op: Op, method: str, views: Views, attributes: Attributes, numbers: Callable[[Attributes], Attributes] = dict
+) -> None:
+    """Raise ShapeError where a buffer isn't what the op's signature wants, or one that is written overlaps another.
+
+    `numbers` makes of the attributes what the code gets.
+    """
     names = op.signature.forward if method == "forward" else op.signature.backward
     if tuple(views) != names:
         raise ShapeError(f"{op.name}.{method}: arguments are {', '.join(views)}; expected {', '.join(names)}")
@@ -24,7 +30,7 @@ def check_call(op: Op, method: str, views: Views, attributes: Mapping[str, Any])
     if tuple(attributes) != wanted:
         found, allowed = (", ".join(names) or "none" for names in (attributes, wanted))
         raise ShapeError(f"{op.name}.{method}: attributes are {found}; expected {allowed}")
-    for name, value in attributes.items():
+    for name, value in numbers(attributes).items():
         check_attribute(f"{op.name}.{method}: {name}", value)
     for name, view in views.items():
         if view is not None:

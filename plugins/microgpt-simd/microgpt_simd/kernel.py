@@ -38,6 +38,10 @@ class NativeKernel(Kernel):
         strange = [f"{name} has format {format!r}" for name, format in formats.items() if format not in "fi"]
         return f"{strange[0]}; native kernels know float32 and int32" if strange else None
 
+    def numbers(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes as the code gets them: each a number, or None."""
+        return dict(attributes)
+
     def may_set(self, method: str) -> Sequence[str]:
         """The gradients that a call can write instead of adding to them, whoever asks it to."""
         return self.sets if method == "backward" else ()
@@ -48,7 +52,7 @@ class NativeKernel(Kernel):
         if f"{method} workspace" not in self.functions():
             return 0
         arguments = {n: None if shape is None else (shape, formats[n]) for n, shape in shapes.items()}
-        return self.needed(method, Call(self.op.name, arguments, dict(attributes), team()))
+        return self.needed(method, Call(self.op.name, arguments, self.numbers(attributes), team()))
 
     def needed(self, method: str, call: Call) -> int:
         """The bytes that a call wants beside its arguments."""
@@ -64,9 +68,9 @@ class NativeKernel(Kernel):
         sets = attributes.pop("sets", frozenset())
         if method == "backward" and all(views.get(f"d_{n}") is None for n in self.op.signature.gradients):
             return nothing
-        check_call(self.op, method, views, attributes)
+        check_call(self.op, method, views, attributes, self.numbers)
         arguments = {n: None if view is None else (view.shape, view.format) for n, view in views.items()}
-        call = Call(self.op.name, arguments, attributes, team(), sets, self.may_set(method))
+        call = Call(self.op.name, arguments, self.numbers(attributes), team(), sets, self.may_set(method))
         if needed := self.needed(method, call):
             check_workspace(f"{self.op.name}.{method}", workspace, needed)
         with made_for_this_pack(self.op):

@@ -1,12 +1,31 @@
 """The pack's kernels, one for every op of the core. What they do stands in `kernels/*.c`: the README says where."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from microgpt_core import ops
+from microgpt_simd.activated_linear import ActivatedLinear, ActivatedLinearBFloat16, number_of
 from microgpt_simd.kernel import LevelKernel
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
 from microgpt_simd.linear_packed import LinearPacked, LinearPackedBFloat16, PackWeight, PackWeightBFloat16
+from microgpt_simd.linear_qkv import LinearQKV, LinearQKVBFloat16
+from microgpt_simd.residual_norm import AddLayerNorm, AddRMSNorm
+
+
+def by_number(kernel: LevelKernel, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The activation as the code knows it."""
+    return {"activation": number_of(attributes["activation"])}
+
+
+class BentLinear(LevelKernel):
+    op = ActivatedLinear()
+    numbers = by_number
+
+
+class BentPairedLinear(LevelKernel):
+    op = ActivatedLinearBFloat16()
+    numbers = by_number
 
 
 class Add(LevelKernel):
@@ -19,6 +38,14 @@ class AdamUpdate(LevelKernel):
 
 class AdamWUpdate(LevelKernel):
     op = ops.adamw_update
+
+
+class SumAndRMSNorm(LevelKernel):
+    op = AddRMSNorm()
+
+
+class SumAndLayerNorm(LevelKernel):
+    op = AddLayerNorm()
 
 
 class Attention(LevelKernel):
@@ -67,6 +94,14 @@ class Linear(LevelKernel):
 
 class PairedLinear(LevelKernel):
     op = LinearBFloat16()
+
+
+class ThreeLinear(LevelKernel):
+    op = LinearQKV()
+
+
+class ThreePairedLinear(LevelKernel):
+    op = LinearQKVBFloat16()
 
 
 class PackedLinear(LevelKernel):

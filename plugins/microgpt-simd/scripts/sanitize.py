@@ -31,6 +31,7 @@ KERNELS = (
     "test_boundary.py",
     "test_guard_pages.py",
     "test_products.py",
+    "test_fused_layers.py",
     "test_models.py",
     "test_attention_near.py",
     "test_attention_one.py",

@@ -16,21 +16,34 @@ from microgpt_core.components import flat
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.testing.case import Case, Run, make_case
 from microgpt_simd import kernel, roofs
+from microgpt_simd.activated_linear import ActivatedLinearBFloat16
 from microgpt_simd.levels import LEVELS, cpu_features, tiles_refused
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
 from microgpt_simd.linear_packed import LinearPackedBFloat16, PackWeightBFloat16
+from microgpt_simd.linear_qkv import LinearQKVBFloat16
 
 COMPILER = shutil.which(os.environ.get("CC") or "cc")
 PACKAGE = Path(__file__).parents[1] / "microgpt_simd"  # of the clone: it isn't in the wheel
 FLAGS = ["-std=c11", "-ffp-contract=off", "-shared", "-fPIC", "-DMG_AMX_IN_C", "-mfma", "-mavx512bf16"]
 FLAGS += ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]
 SOURCE = """
+#include "activations.c"
 #include "linear.c"
+#include "activated_linear.c"
 #include "linear_packed.c"
+#include "linear_qkv.c"
 #include "roofs.c"
 int forward(const mg_call *call) { return linear_bfloat16_forward(call); }
 int backward(const mg_call *call) { return linear_bfloat16_backward(call); }
 int64_t workspace(const mg_call *call) { return product_workspace(call); }
+int bent(const mg_call *call) { return activated_linear_bfloat16_forward(call); }
+int bent_backward(const mg_call *call) { return activated_linear_bfloat16_backward(call); }
+int64_t bent_workspace(const mg_call *call) { return product_workspace(call); }
+int64_t bent_backward_workspace(const mg_call *call) { return activated_linear_backward_workspace(call); }
+int three(const mg_call *call) { return linear_qkv_bfloat16_forward(call); }
+int three_backward(const mg_call *call) { return linear_qkv_bfloat16_backward(call); }
+int64_t three_workspace(const mg_call *call) { return linear_qkv_bfloat16_forward_workspace(call); }
+int64_t three_backward_workspace(const mg_call *call) { return linear_qkv_bfloat16_backward_workspace(call); }
 int packed(const mg_call *call) { return linear_packed_bfloat16_forward(call); }
 int64_t packed_workspace(const mg_call *call) { return linear_packed_bfloat16_workspace(call); }
 int pack_(const mg_call *call) { return pack_weight_bfloat16_forward(call); }
@@ -43,6 +56,12 @@ FUNCTIONS = {
     "backward": ("backward", KERNEL),
     "forward workspace": ("workspace", WORKSPACE),
     "backward workspace": ("workspace", WORKSPACE),
+    **{
+        f"{op} {method}{what}": (f"{op}{'_backward' * (method == 'backward')}{'_workspace' * bool(what)}", kind)
+        for op in ("bent", "three")
+        for method in ("forward", "backward")
+        for what, kind in (("", KERNEL), (" workspace", WORKSPACE))
+    },
     "packed": ("packed", KERNEL),
     "packed workspace": ("packed_workspace", WORKSPACE),
     "pack": ("pack_", KERNEL),
@@ -94,9 +113,17 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
 def tiled(functions: Mapping[str, Any], kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> Kernels:
     """The pack's kernels, whose bfloat16 products are made on tiles in C."""
     packed = {"forward": functions["packed"], "forward workspace": functions["packed workspace"]}
-    of_op = {"linear_packed_bfloat16": packed, "pack_weight_bfloat16": {"forward": functions["pack"]}}
+    of_op: dict[str, Mapping[str, Any]] = {
+        "linear_packed_bfloat16": packed,
+        "pack_weight_bfloat16": {"forward": functions["pack"]},
+    }
+    of_op |= {"activated_linear_bfloat16": of(functions, "bent"), "linear_qkv_bfloat16": of(functions, "three")}
     monkeypatch.setattr(kernel, "op_functions", lambda level, op: of_op.get(op, functions))
     return kernels
+
+
+def of(functions: Mapping[str, Any], op: str) -> Mapping[str, Any]:
+    return {name.removeprefix(f"{op} "): f for name, f in functions.items() if name.startswith(f"{op} ")}
 
 
 def linear(m: int, k: int, n: int, bias: bool = True) -> Case:
@@ -112,7 +139,7 @@ RUNS: dict[str, Callable[[Case], Run]] = {
 
 def set_(case: Case) -> Run:
     """Backward that writes the gradients, where the reference adds them to zeros."""
-    sets = GRADIENTS if case.kernels.backends else frozenset[str]()
+    sets = case.written("backward") if case.kernels.backends else ()
     return case.backward(case.differentiable, held=9.0 if sets else 0.0, sets=sets)
 
 
@@ -179,6 +206,45 @@ def test_a_packed_weight_gives_the_same_bits(size: tuple[int, int, int], bias: b
     inputs = {"x": case.inputs["x"], "packed": packed, "bias": case.inputs["bias"]}
     after = Case(LinearPackedBFloat16(), inputs, {"n_out": size[2]}, tiled).forward().after
     assert after["out"].tobytes() == case.forward().after["out"].tobytes()  # type: ignore[union-attr]
+
+
+def bent(m: int, k: int, n: int) -> Case:
+    """relu's slope is 1 at most, so that the sizes of what is added stay those of the product."""
+    shapes: dict[str, Any] = {"x": (m, k), "weight": (n, k), "bias": (n,)}
+    return make_case(ActivatedLinearBFloat16(), shapes, {"activation": "relu"}, "f", seed=m * 10007 + k * 101 + n)
+
+
+# And over the columns that are bent at a time, in more than one stretch of k.
+BENT = [*SIZES, (70, 700, 40), (40, 70, 700), (700, 600, 20)]
+
+
+@pytest.mark.parametrize("size", BENT, ids=str)
+def test_what_is_bent_on_its_way_to_tiles_is_that_of_the_reference(size: tuple[int, int, int], tiled: Kernels) -> None:
+    assert wrong(bent(*size), tiled) == []
+
+
+@pytest.mark.parametrize(("rows", "n_in"), [(1, 1), (4, 33), (131, 300)])
+def test_three_layers_of_one_input_on_tiles(rows: int, n_in: int, tiled: Kernels) -> None:
+    shapes: dict[str, Any] = {"x": (rows, n_in), "w_q": (75, n_in), "w_k": (30, n_in), "w_v": (33, n_in), "b_k": (30,)}
+    assert wrong(make_case(LinearQKVBFloat16(), shapes, {}, "f", seed=rows), tiled) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("bend_rows(f, room, some,", "bend_rows(f, room, some + 1,"),  # rows further apart than they are read
+        ("if (k0 + k_here == k)", "if (k0 == 0)"),  # the slopes before all is summed
+        ("to += step / TILE *", "to += 0 *"),  # the next columns on top of these
+        ("{room, k_here, 1}", "{room, k, 1}"),
+    ],
+)
+def test_a_planted_bug_in_what_is_bent_is_found(
+    old: str, new: str, tiled: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = of(compiled(tmp_path / "planted", old, new), "bent")
+    monkeypatch.setattr(kernel, "op_functions", lambda level, op: planted)
+    assert any(wrong(bent(*size), tiled) for size in BENT[-3:])
 
 
 @pytest.mark.parametrize("size", [(130, 300, 75), (40, 120, 190)], ids=str)

@@ -25,7 +25,8 @@ from microgpt_simd.ops import KERNELS
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to protect a page")
 PAGE = mmap.PAGESIZE
 PLACES = ("end", "begin", "unaligned")
-PRODUCTS = {"linear", "linear_bfloat16", "linear_packed", "linear_packed_bfloat16", "matmul"}
+PRODUCTS = {"linear", "linear_bfloat16", "linear_packed", "linear_packed_bfloat16", "linear_qkv", "linear_qkv_bfloat16"}
+PRODUCTS |= {"activated_linear", "activated_linear_bfloat16", "matmul"}
 PRODUCTS |= {"pack_weight", "pack_weight_bfloat16"}  # what they are packed by
 UNARY = ("relu", "relu2", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh", "softmax", "sum", "mean", "ones_like")
 EVERY_OP = set(KERNELS) - {"clip_factor"}  # which is of one number each
@@ -76,6 +77,8 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
     yield "zero", {"x": (many * n,)}, {}
     yield "rmsnorm", {"x": (2 * many, n), "weight": (n,)}, {}
     yield "layernorm", {"x": (2 * many, n), "weight": (n,), "bias": (n,)}, {}
+    yield "add_rmsnorm", {"a": (2 * many, n), "b": (2 * many, n), "weight": (n,)}, {}
+    yield "add_layernorm", {"a": (2 * many, n), "b": (2 * many, n), "weight": (n,), "bias": (n,)}, {}
     for rows, inner, columns in ((3, n, 5), (n, 3, 5), (2, 3, n), (n, n, n)):
         yield from products(rows * many, inner, columns)
     yield "embedding", {"ids": ((2 * many, 3), range(4)), "weight": (4, n)}, {}
@@ -109,6 +112,10 @@ def products(rows: int, inner: int, columns: int) -> Iterator[tuple[str, dict[st
     x, bias = (rows, inner), (columns,)
     for op in ("linear", "linear_bfloat16"):
         yield op, {"x": x, "weight": (columns, inner), "bias": bias}, {}
+        yield f"activated_{op}", {"x": x, "weight": (columns, inner), "bias": bias}, {"activation": "gelu"}
+    weights = {"w_q": (columns, inner), "w_k": (2, inner), "w_v": (columns, inner)}
+    for op in ("linear_qkv", "linear_qkv_bfloat16"):
+        yield op, {"x": x, **weights, "b_q": bias, "b_k": (2,), "b_v": bias}, {}
     for op in ("pack_weight", "pack_weight_bfloat16"):
         yield op, {"weight": (columns, inner)}, {}
     one, two = panels(columns, inner), panels(columns, -(-inner // 2))

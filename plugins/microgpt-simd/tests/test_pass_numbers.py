@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from math import isclose
 from random import Random
 from typing import Any
@@ -16,15 +17,22 @@ from microgpt_core.engine.value import Call, Trace
 from microgpt_core.errors import DataError
 from microgpt_core.models.gpt import GPT
 from microgpt_core.testing.case import make_case
+from microgpt_core.testing.passes import pass_checks
 from microgpt_core.text.batch import Batch, windows
 from microgpt_core.training.loss import BatchLoss
+from microgpt_simd import ops as simd_ops
+from microgpt_simd.backend import Simd
 from microgpt_simd.linear_bfloat16 import LinearBFloat16, round_bits
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
-from microgpt_simd.passes import selective_recompute
+from microgpt_simd.passes import activated_linear, selective_recompute
+from microgpt_simd.passes.activated_linear import FusedActivation
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.passes.linear_qkv import FusedQKV
+from microgpt_simd.passes.residual_norm import ResidualNorm
 from microgpt_simd.passes.selective_recompute import SelectiveRecompute
 from microgpt_simd.passes.shared_gradient import SharedGradient
+from microgpt_simd.plugin import microgpt_passes
 
 FUSED = "linear_cross_entropy"
 KINDS: dict[str, dict[str, Any]] = {
@@ -135,6 +143,88 @@ def test_what_is_made_again_has_the_bits_of_the_first_time(
     assert after.recomputed_flops > before.recomputed_flops
     assert after.region_bytes < before.region_bytes
     assert [call.op.name for call in after.calls if call.again].count(KINDS[kind]["activation"]) == 2  # blocks
+
+
+FUSED_LAYERS = {
+    "activated-linear": (FusedActivation(), {"microgpt": 4, "gpt2": 4, "llama": 0}),  # forward and backward, two blocks
+    "linear-qkv": (FusedQKV(), dict.fromkeys(KINDS, 4)),
+    "residual-norm": (ResidualNorm(), {"microgpt": 3, "gpt2": 3, "llama": 2}),
+}
+NAMES = {"activated_linear", "linear_qkv", "add_rmsnorm", "add_layernorm"}
+
+
+@pytest.fixture
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes leave alone because it is small is tried, too."""
+    monkeypatch.setattr(selective_recompute, "LARGE", 0)
+    monkeypatch.setattr(activated_linear, "LEAST", 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"recompute": 1}], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FUSED_LAYERS)
+@pytest.mark.usefixtures("every_size")
+def test_fused_layers_have_the_bits_of_their_parts(
+    name: str, kind: str, options: dict[str, Any], kernels: Kernels
+) -> None:
+    each, expected = FUSED_LAYERS[name]
+    window, fused = batches(2), replace(kernels, passes=[each])
+    if not options:
+        assert sum(op in NAMES for op in ops_of(fused, kind)) == expected[kind]
+    assert gradients(kind, fused, window, **options)[:2] == gradients(kind, kernels, window, **options)[:2]
+
+
+@pytest.mark.parametrize("rounded", [[], [BFloat16()]], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("every_size")
+def test_all_passes_together_have_those_bits_too(kind: str, rounded: list[Pass], kernels: Kernels) -> None:
+    found = {f"simd/{name}": load_pass(place) for name, place in microgpt_passes().items()}
+    passes = [found[name] for name in Simd.passes]
+    window, fused = batches(2), FusedLoss()
+    assert len(passes) == 7
+    together = gradients(kind, replace(kernels, passes=[*passes, *rounded]), window)
+    assert together[:2] == gradients(kind, replace(kernels, passes=[fused, *rounded]), window)[:2]
+
+
+def load_pass(place: str) -> Pass:
+    module, _, name = place.partition(":")
+    made: Pass = getattr(import_module(module), name)()
+    return made
+
+
+@pytest.mark.parametrize("each", [FusedActivation(), FusedQKV(), ResidualNorm()], ids=lambda each: each.name)
+@pytest.mark.usefixtures("every_size")
+def test_the_kit_finds_nothing_where_nothing_is_small(each: Pass) -> None:
+    assert [found.notes for check in pass_checks(each) if (found := check.run()).state != "passed"] == []
+
+
+@pytest.mark.parametrize("name", FUSED_LAYERS)
+@pytest.mark.usefixtures("every_size")
+def test_blocks_that_are_computed_again_keep_no_more(name: str, kernels: Kernels) -> None:
+    """Between blocks one value is kept, whichever calls the blocks are made of."""
+    plans = [
+        gradients("gpt2", replace(kernels, passes=[SharedGradient(), *more]), recompute=1)[2].training.plan
+        for more in ([], [FUSED_LAYERS[name][0]])
+    ]
+    assert plans[1].region_bytes <= plans[0].region_bytes
+    assert plans[1].recomputed_flops <= plans[0].recomputed_flops
+
+
+def test_a_wide_activation_is_gone_from_memory(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activated_linear, "LEAST", 0)
+    regions = [
+        gradients("gpt2", replace(kernels, passes=p))[2].training.plan.region_bytes for p in ([], [FusedActivation()])
+    ]
+    assert regions[1] < regions[0]
+
+
+def test_planted_an_activation_that_is_taken_for_another_is_found(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activated_linear, "LEAST", 0)
+    monkeypatch.setattr(simd_ops.BentLinear, "numbers", lambda self, attributes: {"activation": 0})
+    fused = replace(kernels, passes=[FusedActivation()])
+    assert gradients("microgpt", fused)[1] != gradients("microgpt", kernels)[1]
 
 
 def test_a_target_outside_the_vocabulary_is_refused(kernels: Kernels) -> None:

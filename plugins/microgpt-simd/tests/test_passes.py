@@ -20,15 +20,19 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.text.batch import windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_simd.backend import Simd
-from microgpt_simd.passes import selective_recompute, shared_gradient
+from microgpt_simd.passes import activated_linear, selective_recompute, shared_gradient
+from microgpt_simd.passes.activated_linear import FusedActivation
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
+from microgpt_simd.passes.linear_qkv import FusedQKV
+from microgpt_simd.passes.residual_norm import ResidualNorm
 from microgpt_simd.passes.selective_recompute import SelectiveRecompute
 from microgpt_simd.passes.shared_gradient import SharedGradient
 from microgpt_simd.plugin import microgpt_passes
 
 FUSED = "linear_cross_entropy"
-TWO = ["shared-gradient", "selective-recompute"]
+LATER = ["shared-gradient", "selective-recompute", "residual-norm"]
+FUSED_LAYERS = ["activated-linear", "linear-qkv"]
 
 
 def plan(*passes: Pass, watch: Sequence[str] = (), of: str = "step", precision: str = "float32", **gpt: Any) -> Plan:
@@ -233,15 +237,220 @@ def test_what_has_changed_in_between_isnt_made_again(changed: str | None, expect
     assert sum(call.again for call in found.calls) == expected
 
 
+@pytest.fixture
+def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activated_linear, "LEAST", 0)
+
+
+def calls_of(made: Plan, op: str) -> list[str]:
+    return [call.method for call in made.calls if call.op.name == op]
+
+
+@pytest.mark.parametrize("activation", ["relu2", "gelu"])
+@pytest.mark.usefixtures("nothing_is_small")
+def test_nothing_of_an_activation_is_kept(activation: str) -> None:
+    before, after = plan(activation=activation), plan(FusedActivation(), activation=activation)
+    wide = (2, 4, 16)  # what goes into the activation, what comes out, and their gradients
+    assert [v.shape for v in before.values].count(wide) == 4
+    assert [v.shape for v in after.values].count(wide) == 2
+    assert calls_of(after, "activated_linear") == ["forward", "backward"]
+    assert calls_of(after, activation) == []
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, ["packed-weights", "fused-loss", *TWO]),
-        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", *TWO, "bfloat16"]),
+        ({"of": "value"}, ["forward"]),
+        ({"activation": "swiglu"}, []),
+        ({"precision": "float64"}, []),
+        ({"watch": ["block.0.mlp"]}, ["forward", "backward"]),
+        ({"watch": ["block.0.mlp.fc1"]}, ["forward", "backward"]),
+        ({"watch": ["grad block.0.mlp.fc1"]}, ["forward", "backward"]),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("nothing_is_small")
+def test_where_an_activation_is_made_by_its_reader(given: dict[str, Any], expected: list[str]) -> None:
+    assert calls_of(plan(FusedActivation(), **given), "activated_linear") == expected
+
+
+def test_an_activation_is_kept_where_it_is_small_or_read_for_many_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan(FusedActivation()).digest == plan().digest
+    monkeypatch.setattr(activated_linear, "LEAST", 0)
+    monkeypatch.setattr(activated_linear, "MOST", 3)  # of the 4 that there are
+    assert plan(FusedActivation()).digest == plan().digest
+
+
+def bent(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    return ops.linear(ops.tanh(x), w)
+
+
+def bent_for_two(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    a = ops.tanh(x)
+    return ops.linear(a, w) + a
+
+
+def bent_and_read_otherwise(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    return ops.linear(ops.tanh(x), w) + ops.relu(x)
+
+
+def bent_for_itself(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    """The result is the layer's weight, too."""
+    a = ops.tanh(x)
+    return ops.linear(a, a)
+
+
+ONLY_ITS = [(bent, 2), (bent_for_two, 0), (bent_and_read_otherwise, 0), (bent_for_itself, 0)]
+
+
+@pytest.mark.parametrize(("compute", "expected"), ONLY_ITS)
+@pytest.mark.usefixtures("nothing_is_small")
+def test_only_what_nobody_else_wants(compute: Callable[..., Any], expected: int) -> None:
+    """Where x is read by another op, too, its gradient is a sum, and may have begun before this part of it."""
+
+    def inner(x: Tensor, w: Tensor, change: Tensor) -> Any:
+        return compute(x * 2.0, w, change)
+
+    def loss() -> tuple[Callable[[], Tensor], list[Tensor]]:
+        return step_of_two(inner)
+
+    found = plan_of(loss()[0], kernels=Kernels(passes=[FusedActivation()]))
+    assert len(calls_of(found, "activated_linear")) == expected
+    assert numbers_of(inner, FusedActivation()) == numbers_of(inner)
+
+
+def step_of_two(compute: Callable[..., Any]) -> tuple[Callable[[], Tensor], list[Tensor]]:
+    taken = [tensor(numbers, requires_grad=True) for numbers in ([[0.5, -0.3]] * 3, [[0.2, 0.7], [0.4, -1.0]], [0.1])]
+
+    def step() -> Tensor:
+        loss: Tensor = ops.sum(compute(*taken))
+        loss.backward()
+        return loss
+
+    return step, taken
+
+
+def numbers_of(compute: Callable[..., Any], *passes: Pass) -> list[Any]:
+    step, taken = step_of_two(compute)
+    loss = Captured(step, Kernels(passes=passes))().item()
+    return [loss, *(None if x.grad is None else x.grad.tolist() for x in taken)]
+
+
+@pytest.mark.parametrize("changed", ["x", "out"])
+@pytest.mark.usefixtures("nothing_is_small")
+def test_an_activation_of_what_has_changed_since_is_kept(changed: str) -> None:
+    trace = record(step_of_two(lambda x, w, _: ops.linear(ops.tanh(x * 2.0), w))[0], ())[0]
+    at = next(i for i, call in enumerate(trace.calls) if call.op is ops.linear)
+    assert len(FusedActivation().rewrite(trace, []).calls) == len(trace.calls) - 2
+    trace.calls.insert(at, Call(ops.zero, "forward", {"x": trace.calls[at - 1].arguments[changed]}, {}))
+    assert len(FusedActivation().rewrite(trace, []).calls) == len(trace.calls)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["forward", "backward"]),
+        ({"of": "value"}, ["forward"]),
+        ({"position": "rope"}, ["forward", "backward"]),
+        ({"watch": ["block.0.attention.q", "grad block.0.attention.k"]}, ["forward", "backward"]),
+        ({"precision": "float64"}, []),
+    ],
+    ids=str,
+)
+def test_q_k_and_v_are_one_call(given: dict[str, Any], expected: list[str]) -> None:
+    made = plan(FusedQKV(), **given)
+    assert calls_of(made, "linear_qkv") == expected
+    assert {call.scope for call in made.calls if call.op.name == "linear_qkv"} <= {"block.0.attention"}
+    assert len(calls_of(plan(**given), "linear")) - len(calls_of(made, "linear")) == 3 * len(expected)
+
+
+def of_three(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    """Three layers of one x whose weights are one."""
+    return ops.linear(x, w) * ops.linear(x, w) + ops.linear(x, w)
+
+
+def of_two(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    return ops.linear(x, w) * ops.linear(x, w * 2.0)
+
+
+def one_after_the_other(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    """The third weight is made of what the first two layers give."""
+    a, b = ops.linear(x, w), ops.linear(x, w * 2.0)
+    return ops.linear(x, a * b)
+
+
+def of_its_own_weight(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    return ops.linear(x, x) + ops.linear(x, x * 2.0) * ops.linear(x, x * 3.0)
+
+
+@pytest.mark.parametrize("compute", [of_three, of_two, one_after_the_other, of_its_own_weight])
+def test_three_layers_that_cant_be_one_call(compute: Callable[..., Any]) -> None:
+    kernels = Kernels(passes=[FusedQKV()])
+    assert calls_of(plan_of(step_of_two(compute)[0], kernels=kernels), "linear_qkv") == []
+    assert numbers_of(compute, FusedQKV()) == numbers_of(compute)
+
+
+def test_what_three_layers_read_isnt_changed_between_them() -> None:
+    weights = [tensor([[0.5, -0.3], [0.1, 0.2]], requires_grad=True) for _ in range(3)]
+
+    def compute(x: Tensor, w: Tensor, change: Tensor) -> Any:
+        q, k, v = (ops.linear(x, weight) for weight in weights)
+        return q * k + v
+
+    trace = record(step_of_two(compute)[0], ())[0]
+    assert [call.op.name for call in FusedQKV().rewrite(trace, []).calls].count("linear_qkv") == 2
+    at = next(i for i, call in enumerate(trace.calls) if call.op is ops.linear)
+    trace.calls.insert(at + 1, Call(ops.zero, "forward", {"x": trace.calls[at].arguments["x"]}, {}))
+    assert "linear_qkv" not in [call.op.name for call in FusedQKV().rewrite(trace, []).calls]
+
+
+@pytest.mark.parametrize(
+    ("norm", "given", "expected"),
+    [
+        ("rmsnorm", {}, 2),  # of tokens and positions, and between attention and the MLP
+        ("layernorm", {"norm": "layernorm"}, 2),
+        ("rmsnorm", {"norm_final": True, "of": "value"}, 2),  # its sum is the last block's
+        ("rmsnorm", {"precision": "float64"}, 0),
+        ("rmsnorm", {"watch": ["block.0.mlp_norm"]}, 2),
+        ("rmsnorm", {"dropout": 0.5}, 1),  # it lies between the embeddings' sum and its norm
+    ],
+    ids=str,
+)
+def test_a_sum_is_normed_at_once(norm: str, given: dict[str, Any], expected: int) -> None:
+    before, after = plan(**given), plan(ResidualNorm(), **given)
+    assert calls_of(after, f"add_{norm}") == ["forward"] * expected
+    assert len(before.calls) - len(after.calls) == expected
+
+
+def normed_by_itself(x: Tensor, w: Tensor, change: Tensor) -> Any:
+    """The sum is the norm's gain, too."""
+    h = ops.sum(x + x) + ops.sum(w + w)
+    h = h + h
+    return ops.rmsnorm(h, h)
+
+
+def test_a_sum_that_is_more_than_what_is_normed_stays() -> None:
+    found = plan_of(step_of_two(normed_by_itself)[0], kernels=Kernels(passes=[ResidualNorm()]))
+    assert calls_of(found, "add_rmsnorm") == []
+
+
+def test_what_is_made_again_is_the_norm_alone(everything_is_large: None) -> None:
+    made = plan(SelectiveRecompute(), ResidualNorm(), norm_final=True)
+    assert len(calls_of(made, "add_rmsnorm")) == 2
+    assert {call.op.name for call in made.calls if call.again} == {"rmsnorm", "relu2"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["packed-weights", "fused-loss", *FUSED_LAYERS, *LATER]),
+        ({"precision": "bfloat16"}, ["packed-weights", "fused-loss", *FUSED_LAYERS, *LATER, "bfloat16"]),
         ({"backend": ["reference", "simd"]}, []),
-        ({"kernels": {"linear": "reference"}}, TWO),
-        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights", *TWO]),
-        ({"kernels": {"add": "reference"}}, ["packed-weights", "fused-loss", "selective-recompute"]),
+        ({"kernels": {"linear": "reference"}}, LATER),
+        ({"kernels": {"linear_bfloat16": "reference"}, "precision": "bfloat16"}, [*LATER, "bfloat16"]),
+        ({"kernels": {"cross_entropy": "reference"}}, ["packed-weights", *FUSED_LAYERS, *LATER]),
+        ({"kernels": {"relu2": "reference"}}, ["packed-weights", "fused-loss", "linear-qkv", *LATER]),
+        ({"kernels": {"add": "reference"}}, ["packed-weights", "fused-loss", *FUSED_LAYERS, "selective-recompute"]),
     ],
 )
 def test_which_of_them_a_pipeline_has(given: dict[str, Any], expected: list[str]) -> None:

@@ -23,8 +23,18 @@ SHARED: dict[str, tuple[dict[str, Given], dict[str, Any]]] = {
     "swiglu": ({"x": (ROWS, WIDTH), "gate": (ROWS, WIDTH)}, {}),
     "rmsnorm": ({"x": (ROWS, WIDTH), "weight": (WIDTH,)}, {}),
     "layernorm": ({"x": (ROWS, WIDTH), "weight": (WIDTH,), "bias": (WIDTH,)}, {}),
+    "add_rmsnorm": ({"a": (ROWS, WIDTH), "b": (ROWS, WIDTH), "weight": (WIDTH,)}, {}),
+    "add_layernorm": ({"a": (ROWS, WIDTH), "b": (ROWS, WIDTH), "weight": (WIDTH,), "bias": (WIDTH,)}, {}),
     "linear": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {}),
     "linear_bfloat16": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {}),
+    **{
+        f"activated_{op}": ({"x": (130, 300), "weight": (75, 300), "bias": (75,)}, {"activation": "gelu"})
+        for op in ("linear", "linear_bfloat16")
+    },
+    **{
+        op: ({"x": (131, 300), "w_q": (75, 300), "w_k": (30, 300), "w_v": (75, 300), "b_v": (75,)}, {})
+        for op in ("linear_qkv", "linear_qkv_bfloat16")
+    },
     "pack_weight": ({"weight": (301, 300)}, {}),
     "pack_weight_bfloat16": ({"weight": (301, 301)}, {}),
     "linear_packed": ({"x": (13, 300), "packed": (7, 300, 48), "bias": (301,)}, {"n_out": 301}),

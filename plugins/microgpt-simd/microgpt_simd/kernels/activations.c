@@ -1,4 +1,6 @@
-/* Activations, y = f(x): each in two lines, f and its derivative. d_x += d_out f'(x). */
+/* Activations, y = f(x): each in two lines, f and its derivative. d_x += d_out f'(x).
+
+   A product that reads f(x), or whose result is to be multiplied by f'(x), has them a row at a time: see `bend`. */
 
 #include "functions.h"
 #include "loops.h"
@@ -55,13 +57,21 @@ INLINE vf gelu_tanh_df(vf x)
 }
 
 #define UNARY(name)                                                                                     \
+    static void name##_values(float *to, const float *x, int64_t size)                                  \
+    {                                                                                                   \
+        EACH_VECTOR (i, n, 0, size)                                                                     \
+            put(to + i, name##_f(get(x + i, n)), n);                                                    \
+    }                                                                                                   \
+    static void name##_slopes(float *d, const float *x, int64_t size)                                   \
+    {                                                                                                   \
+        EACH_VECTOR (i, n, 0, size)                                                                     \
+            put(d + i, get(d + i, n) * name##_df(get(x + i, n)), n);                                    \
+    }                                                                                                   \
     static void name##_forward_part(void *job, int64_t first, int64_t last, int worker)                 \
     {                                                                                                   \
         const mg_call *call = job;                                                                      \
-        float *out = FLOATS(0);                                                                         \
-        const float *x = FLOATS(1);                                                                     \
-        EACH_VECTOR (i, n, first * BLOCK, block_end(last, call->array[0].size))                         \
-            put(out + i, name##_f(get(x + i, n)), n);                                                   \
+        const int64_t from = first * BLOCK, to = block_end(last, call->array[0].size);                  \
+        name##_values(FLOATS(0) + from, FLOATS(1) + from, to - from);                                   \
     }                                                                                                   \
     static int name##_forward(const mg_call *call)                                                      \
     {                                                                                                   \

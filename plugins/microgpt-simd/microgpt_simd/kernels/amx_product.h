@@ -16,6 +16,7 @@ _Static_assert(LANES == TILE, "a vector is a row of a tile");
 enum { TILE_FLOATS = TILE * TILE };   /* that a tile takes the room of */
 enum { SQUARE = 2 * TILE };           /* rows and columns of C at a time: 4 tiles of sums, 2 of A and 2 of B are all 8 */
 enum { AMX_COLUMNS = 2 * COLUMNS };   /* of B that are packed at a time, into 512 KiB at most; A's 32 rows into 32 KiB */
+enum { AMX_BENT = 4 * SQUARE };       /* columns of B that are bent at a time, into 256 KiB */
 
 /* 16 lines of A, or columns of B, by 32 numbers along k: x[line] has their pairs where k goes along memory (line (i) at
    from + i * stride), and where lines do x[pair] has those of all lines (number p at from + p * stride). */
@@ -145,23 +146,44 @@ static void run_square(const square *s)
         }
 }
 
+_Static_assert(SQUARE * STRETCH / 2 + AMX_COLUMNS * STRETCH / 2 + AMX_BENT * STRETCH <= PRODUCT_SCRATCH, "there is room");
+
+/* n columns of B, from k0 along k on. */
+static void amx_pack_b(float *to, float *room, const product *p, int64_t n0, int64_t n, int64_t k0, int64_t k)
+{
+    const bend f = bends_b(p);
+    const int64_t step = f ? AMX_BENT : n;
+    for (int64_t j = 0; j < n; j += step, to += step / TILE * pieces(k, 2 * TILE) * TILE_FLOATS) {
+        const int64_t some = n - j < step ? n - j : step;
+        matrix part = {p->b.at + k0 * p->b.row + (n0 + j) * p->b.column, p->b.row, p->b.column};
+        if (f) {
+            bend_rows(f, room, some, part.at, part.row, k, some);
+            part = (matrix){room, some, 1};
+        }
+        amx_pack(to, (matrix){part.at, part.column, part.row}, some, k, 0);
+    }
+}
+
 /* As product_in_tiles. */
 static void amx_product(const product *p)
 {
     const int64_t m = p->m, n = p->n, k = p->k;
-    const matrix a = p->a, b = p->b;
-    float *const packed_b = p->scratch + SQUARE * STRETCH / 2;
+    const matrix a = p->a;
+    float *const packed_b = p->scratch + SQUARE * STRETCH / 2, *const room = packed_b + AMX_COLUMNS * STRETCH / 2;
     amx_begin();
     for (int64_t n0 = 0; n0 < n; n0 += AMX_COLUMNS) {
         const int64_t n_here = n - n0 < AMX_COLUMNS ? n - n0 : AMX_COLUMNS;
         for (int64_t k0 = 0; k0 < k; k0 += STRETCH) {
             const int64_t k_here = k - k0 < STRETCH ? k - k0 : STRETCH;
-            const matrix columns = {b.at + k0 * b.row + n0 * b.column, b.column, b.row};
             square s = {.a = p->scratch, .c_row = p->c_row, .tiles = pieces(k_here, 2 * TILE), .add = p->add || k0 > 0};
-            amx_pack(packed_b, columns, n_here, k_here, 0);
+            amx_pack_b(packed_b, room, p, n0, n_here, k0, k_here);
             for (int64_t m0 = 0; m0 < m; m0 += SQUARE) {
-                const matrix rows = {a.at + m0 * a.row + k0 * a.column, a.row, a.column};
+                matrix rows = {a.at + m0 * a.row + k0 * a.column, a.row, a.column};
                 s.rows = m - m0 < SQUARE ? m - m0 : SQUARE;
+                if (bends_a(p)) {
+                    bend_rows(bends_a(p), room, k_here, rows.at, rows.row, s.rows, k_here);
+                    rows = (matrix){room, k_here, 1};
+                }
                 amx_pack(p->scratch, rows, s.rows, k_here, 1);
                 for (int64_t j = 0; j < n_here; j += SQUARE) {
                     s.columns = n_here - j < SQUARE ? n_here - j : SQUARE;
@@ -170,6 +192,8 @@ static void amx_product(const product *p)
                     s.c = p->c + m0 * p->c_row + n0 + j;
                     run_square(&s);
                 }
+                if (k0 + k_here == k)
+                    bend_c(p, p->c + m0 * p->c_row + n0, s.rows, n_here);
             }
         }
     }

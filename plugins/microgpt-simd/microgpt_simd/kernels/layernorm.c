@@ -3,6 +3,29 @@
 #include "long_sum.h"
 #include "loops.h"
 
+/* A row's numbers become out's. Returns r, and m in `mean`. */
+INLINE float layernorm_row(
+    float *out, float *mean, const float *row, const float *weight, const float *bias, int64_t width, float eps)
+{
+    long_sum sum = {0}, squares = {0};
+    EACH_VECTOR (i, n, 0, width)
+        add_term(&sum, get(row + i, n));
+    const float m = *mean = all_lanes(&sum) / (float)width;
+    EACH_VECTOR (i, n, 0, width) {
+        vf z = get(row + i, n) - splat(m);
+        if (n < LANES)
+            z = choose(lane_numbers() < splat_int((int32_t)n), z, (vf){0});
+        add_product(&squares, z, z);
+    }
+    const float r = 1.0f / sqrtf(all_lanes(&squares) / (float)width + eps);
+    EACH_VECTOR (i, n, 0, width) {
+        vf y = (get(row + i, n) - splat(m)) * splat(r);
+        y = weight ? y * get(weight + i, n) : y;
+        put(out + i, bias ? y + get(bias + i, n) : y, n);
+    }
+    return r;
+}
+
 static void layernorm_forward_part(void *job, int64_t first, int64_t last, int worker)
 {
     const mg_call *call = job;
@@ -10,25 +33,8 @@ static void layernorm_forward_part(void *job, int64_t first, int64_t last, int w
     const float *x = FLOATS(3), *weight = FLOATS(4), *bias = FLOATS(5);
     const int64_t width = call->array[3].width;
     const float eps = (float)call->attribute[0].number;
-    for (int64_t t = first; t < last; t++) {
-        const float *row = x + t * width;
-        long_sum sum = {0}, squares = {0};
-        EACH_VECTOR (i, n, 0, width)
-            add_term(&sum, get(row + i, n));
-        const float m = mean[t] = all_lanes(&sum) / (float)width;
-        EACH_VECTOR (i, n, 0, width) {
-            vf z = get(row + i, n) - splat(m);
-            if (n < LANES)
-                z = choose(lane_numbers() < splat_int((int32_t)n), z, (vf){0});
-            add_product(&squares, z, z);
-        }
-        const float r = rstd[t] = 1.0f / sqrtf(all_lanes(&squares) / (float)width + eps);
-        EACH_VECTOR (i, n, 0, width) {
-            vf y = (get(row + i, n) - splat(m)) * splat(r);
-            y = weight ? y * get(weight + i, n) : y;
-            put(out + t * width + i, bias ? y + get(bias + i, n) : y, n);
-        }
-    }
+    for (int64_t t = first; t < last; t++)
+        rstd[t] = layernorm_row(out + t * width, mean + t, x + t * width, weight, bias, width, eps);
 }
 
 static int layernorm_forward(const mg_call *call)

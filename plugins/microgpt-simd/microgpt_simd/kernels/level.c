@@ -21,10 +21,13 @@
 #include "embedding.c"
 #include "layernorm.c"
 #include "linear.c"
+#include "activated_linear.c"
 #include "linear_cross_entropy.c"
 #include "linear_packed.c"
+#include "linear_qkv.c"
 #include "positions.c"
 #include "rmsnorm.c"
+#include "residual_norm.c"
 #include "sample.c"
 #include "swiglu.c"
 #include "updates.c"
@@ -43,12 +46,20 @@ static const entry entries[] = {
     BOTH(add), BOTH(sub), BOTH(mul), BOTH(scale), BOTH(sum), BOTH(mean), BOTH(softmax), BOTH(rmsnorm), BOTH(layernorm),
     BOTH(relu), BOTH(relu2), BOTH(sigmoid), BOTH(tanh), BOTH(silu), BOTH(gelu), BOTH(gelu_tanh), BOTH(swiglu),
     BOTH(embedding), BOTH(dropout), FORWARD(zero), FORWARD(ones_like), FORWARD(cache_write), FORWARD(global_norm),
-    FORWARD(clip_factor), FORWARD(sgd_update), FORWARD(adam_update), FORWARD(adamw_update),
+    FORWARD(clip_factor), FORWARD(sgd_update), FORWARD(adam_update), FORWARD(adamw_update), FORWARD(add_rmsnorm), FORWARD(add_layernorm),
     {"linear.forward", linear_forward, product_workspace},
     {"linear.backward", linear_backward, product_workspace},
     {"linear_bfloat16.forward", linear_bfloat16_forward, product_workspace},
     {"linear_bfloat16.backward", linear_bfloat16_backward, product_workspace},
+    {"activated_linear.forward", activated_linear_forward, product_workspace},
+    {"activated_linear.backward", activated_linear_backward, activated_linear_backward_workspace},
+    {"activated_linear_bfloat16.forward", activated_linear_bfloat16_forward, product_workspace},
+    {"activated_linear_bfloat16.backward", activated_linear_bfloat16_backward, activated_linear_backward_workspace},
     {"linear_cross_entropy.forward", linear_cross_entropy_forward, linear_cross_entropy_workspace},
+    {"linear_qkv.forward", linear_qkv_forward, product_workspace},
+    {"linear_qkv.backward", linear_qkv_backward, product_workspace},
+    {"linear_qkv_bfloat16.forward", linear_qkv_bfloat16_forward, linear_qkv_bfloat16_forward_workspace},
+    {"linear_qkv_bfloat16.backward", linear_qkv_bfloat16_backward, linear_qkv_bfloat16_backward_workspace},
     FORWARD(pack_weight), FORWARD(pack_weight_bfloat16), FORWARD(linear_packed),
     {"linear_packed_bfloat16.forward", linear_packed_bfloat16_forward, linear_packed_bfloat16_workspace},
     {"matmul.forward", matmul_forward, product_workspace},

@@ -22,10 +22,13 @@ INLINE int linear_forward_as(const mg_call *call, int paired)
     return MG_OK;
 }
 
-static void linear_backward_bias(void *job, int64_t first, int64_t last, int worker) /* in vectors */
+typedef struct {
+    const mg_array *d_bias, *d_out;
+} bias_job;
+
+static void sum_columns(void *job, int64_t first, int64_t last, int worker) /* in vectors */
 {
-    const mg_call *call = job;
-    const mg_array *d_bias = &call->array[2], *d_out = &call->array[3];
+    const mg_array *d_bias = ((const bias_job *)job)->d_bias, *d_out = ((const bias_job *)job)->d_out;
     const float *d = d_out->data;
     EACH_VECTOR (i, n, first * LANES, last * LANES < d_bias->size ? last * LANES : d_bias->size) {
         long_sum sum = {0};
@@ -33,6 +36,14 @@ static void linear_backward_bias(void *job, int64_t first, int64_t last, int wor
             add_term(&sum, get(d + t * d_out->width + i, n));
         give(d_bias, i, each_lane(&sum), n);
     }
+}
+
+/* d_b += sum_t d_out, where it is wanted. */
+INLINE void linear_backward_bias(const mg_call *call, const mg_array *d_bias, const mg_array *d_out)
+{
+    bias_job job = {d_bias, d_out};
+    if (d_bias->data)
+        share_rows_of(call, pieces(d_out->width, LANES), d_out->rows * LANES, sum_columns, &job);
 }
 
 INLINE int linear_backward_as(const mg_call *call, int paired)
@@ -47,8 +58,7 @@ INLINE int linear_backward_as(const mg_call *call, int paired)
         multiply(call, (product){.c = d_weight->data, .c_row = n_in, .m = n_out, .n = n_in, .k = rows,
                                  .add = !d_weight->set, .a = turned(d_out->data, n_out), .b = by_rows(x->data, n_in),
                                  .paired = paired});
-    if (d_bias->data)
-        share_rows(call, (n_out + LANES - 1) / LANES, rows * LANES, linear_backward_bias);
+    linear_backward_bias(call, d_bias, d_out);
     return MG_OK;
 }
 

@@ -3,7 +3,8 @@
    Three loops would do:  for i, for j, for p: C[i][j] += A[i][p] * B[p][j].  What makes it fast is where the numbers lie:
 
    tile    up to 16 rows by up to 4 vectors of C are kept in registers while p goes over a stretch of k
-   pack    the columns of B that a tile reads are copied beside one another first, where they lie far apart; so are A's
+   pack    the columns of B that a tile reads are copied beside one another first, where they lie far apart; so are A's.
+           An activation may be applied on the way: see operands.h
    share   the team's workers take rows of C, or columns where there are more of those
 
    Where the product is one of bfloat16 numbers, a pair of neighbours along k takes the place of one float, both in memory
@@ -17,54 +18,24 @@
 #ifndef MG_PRODUCT_H
 #define MG_PRODUCT_H
 
-#include "packing.h"
+#include "operands.h"
 #include "share.h"
-#include "tile.h"
-
-enum { STRETCH = 512 };        /* of k: 512 rows of 64 packed columns are 128 KiB */
-enum { COLUMNS = 16 * LANES }; /* of B that are packed at a time, into at most 512 KiB */
-enum { PAIRED_COLUMNS = 24 * LANES }; /* in bfloat16 768 KiB: packing A once more would cost twice the share of the time */
-enum { ROWS = 96 };            /* of A that are packed at a time, into 192 KiB */
-enum { NEAR = 16384 };         /* bytes that A may span to be read where it lies: half of the first cache */
-
-/* C = A B or C += A B, plus the bias. Of A one axis and of B one axis has its numbers side by side. */
-typedef struct {
-    float *c;
-    int64_t c_row, m, n, k;
-    matrix a, b;
-    int add;
-    const float *bias;
-    int paired; /* whether A and B are rounded to bfloat16 */
-    float *scratch;
-} product;
-
-/* Floats of scratch that a worker needs: packed rows, then packed columns. */
-enum { PRODUCT_SCRATCH = (ROWS + PAIRED_COLUMNS) * STRETCH };
-
-/* Pack the panels of B that are read together. */
-INLINE void pack_b(float *to, const product *p, cut panels, int64_t k0, int64_t k, int64_t n0, int64_t n, const int paired)
-{
-    for (int64_t j = 0; j < panels.count; j++) {
-        const int64_t first = piece(panels, j) * LANES, end = piece(panels, j + 1) * LANES, last = end < n ? end : n;
-        const matrix part = {p->b.at + k0 * p->b.row + (n0 + first) * p->b.column, p->b.row, p->b.column};
-        if (paired)
-            pair_columns(to + first * pieces(k, 2), part, k, last - first);
-        else
-            pack_columns(to + first * k, part, k, last - first);
-    }
-}
 
 INLINE void product_in_tiles(const product *p, const int paired)
 {
     const int64_t m = p->m, n = p->n, k = p->k, stretch = paired ? 2 * STRETCH : STRETCH;
     const matrix a = p->a, b = p->b;
-    const int64_t reach = b.column == 1 ? k * b.row : INT64_MAX / 8;
-    const int packs_b = paired || b.column != 1 || (reach * 4 > 16 * NEAR && m > 2 * most_rows[1]);
-    const int packs_a = !paired && a.column != 1 && k * a.column * 4 > NEAR;
+    const int64_t a_unit = p->a_is_paired ? 2 : 1, b_unit = p->b_is_paired ? 2 : 1; /* of k in what stands there as one */
+    const int64_t reach = b.column == 1 ? k / b_unit * b.row : INT64_MAX / 8;
+    const bend of_b = bends_b(p);
+    const int slopes = p->bent && p->bent->c;
+    const int far = reach * 4 > 16 * NEAR && m > 2 * most_rows[1];
+    const int packs_b = (paired && !p->b_is_paired) || b.column != 1 || far || (of_b && reach > PACKED_B);
+    const int packs_a = (paired && !p->a_is_paired) || bends_a(p) || (a.column != 1 && k * a.column * 4 > NEAR);
     const int64_t columns = packs_b ? (m <= most_rows[1] ? MOST_VECTORS * LANES : paired ? PAIRED_COLUMNS : COLUMNS) : n;
     const int64_t vectors = pieces(n < columns ? n : columns, LANES), most_v = vectors < MOST_VECTORS ? vectors : MOST_VECTORS;
-    const int64_t rows = packs_a || paired ? ROWS : m;
-    float *const packed_b = p->scratch + ROWS * STRETCH;
+    const int64_t rows = packs_a ? ROWS : m;
+    float *const packed_b = p->scratch + PACKED_A;
     /* A weight's gradient has a long k, all tokens, and reads a stretch of A again for all columns: so stretch by stretch,
        while it is in a cache. Other products have a long m, and C is what would be read again from memory. */
     const int by_stretch = a.column != 1;
@@ -76,16 +47,21 @@ INLINE void product_in_tiles(const product *p, const int paired)
             const cut panels = cut_up(pieces(n_here, LANES), most_v);
             const int64_t k_here = k - k0 < stretch ? k - k0 : stretch;
             tile t = {.k = paired ? pieces(k_here, 2) : k_here, .c_row = p->c_row, .add = p->add || k0 > 0};
-            if (packs_b)
+            matrix near_b = {b.at + k0 / b_unit * b.row + n0, b.row, 1};
+            if (of_b && packs_b) {
+                pack_bent_b(packed_b, p, panels, k0, k_here, n0, n_here, paired);
+            } else if (of_b) { /* so small that there is room for all of it */
+                bend_rows(of_b, packed_b, n_here, near_b.at, b.row, k_here, n_here);
+                near_b = (matrix){packed_b, n_here, 1};
+            } else if (packs_b) {
                 pack_b(packed_b, p, panels, k0, k_here, n0, n_here, paired);
+            }
             for (int64_t m0 = 0; m0 < m; m0 += rows) {
                 const int64_t m_here = m - m0 < rows ? m - m0 : rows;
                 const cut strips = cut_up(m_here, most_rows[most_v]);
-                matrix some = {a.at + m0 * a.row + k0 * a.column, a.row, a.column};
-                if (paired)
-                    some = pair_a(p->scratch, some, m_here, k_here);
-                else if (packs_a)
-                    some = pack_rows(p->scratch, some, m_here, k_here);
+                matrix some = {a.at + m0 * a.row + k0 / a_unit * a.column, a.row, a.column};
+                if (packs_a)
+                    some = pack_a(p, some, m_here, k_here, paired);
                 for (int64_t i = 0; i < strips.count; i++) {
                     const int64_t row = piece(strips, i), mr = piece(strips, i + 1) - row;
                     t.a = (matrix){some.at + row * some.row, some.row, some.column};
@@ -93,13 +69,16 @@ INLINE void product_in_tiles(const product *p, const int paired)
                         const int64_t v0 = piece(panels, j), nv = piece(panels, j + 1) - v0;
                         const int64_t first = v0 * LANES, end = first + nv * LANES;
                         t.last = end > n_here ? (int)(LANES - (end - n_here)) : LANES;
-                        t.b = packs_b ? packed_b + first * t.k : b.at + k0 * b.row + n0 + first;
-                        t.b_row = packs_b ? nv * LANES : b.row;
+                        t.b = packs_b ? packed_b + first * t.k : near_b.at + first;
+                        t.b_row = packs_b ? nv * LANES : near_b.row;
                         t.bias = p->bias && k0 + k_here == k ? p->bias + n0 + first : 0;
                         t.c = p->c + (m0 + row) * p->c_row + n0 + first;
+                        t.next = slopes && k0 + k_here == k ? p->bent->x + (t.c - p->bent->first) : 0;
                         tiles[paired ? PAIRED : t.last < LANES ? RAGGED : WHOLE][nv][mr](&t);
                     }
                 }
+                if (k0 + k_here == k)
+                    bend_c(p, p->c + m0 * p->c_row + n0, m_here, n_here);
             }
         }
     }
@@ -120,15 +99,26 @@ static void product_narrow(const product *p)
     const run *of_rows = tiles[last < LANES ? RAGGED : WHOLE][nv];
     tile t = {.k = p->k, .a = p->a, .b = p->b.at, .b_row = p->b.row, .c = p->c, .c_row = p->c_row, .bias = p->bias,
               .add = p->add, .last = last};
-    if (p->b.column != 1) {
-        pack_columns(p->scratch, p->b, p->k, p->n);
+    const bend of_a = bends_a(p), of_b = bends_b(p);
+    if (of_b || p->b.column != 1) {
         t.b = p->scratch;
         t.b_row = nv * LANES;
+        if (of_b)
+            bend_rows(of_b, p->scratch, t.b_row, p->b.at, p->b.row, p->k, p->n);
+        else
+            pack_columns(p->scratch, p->b, p->k, p->n);
     }
+    float *const bent = p->scratch + MOST_VECTORS * LANES * STRETCH; /* whole rows, as far apart as they are */
     for (int64_t left = p->m, mr; left > 0; left -= mr) { /* the last two tiles share what is left */
         mr = left <= most ? left : left < 2 * most ? left / 2 : most;
+        const float *const next = t.a.at + mr * t.a.row;
+        if (of_a) {
+            bend_rows(of_a, bent, t.a.row, t.a.at, t.a.row, mr, p->k);
+            t.a.at = bent;
+        }
         of_rows[mr](&t);
-        t.a.at += mr * t.a.row;
+        bend_c(p, t.c, mr, p->n);
+        t.a.at = next;
         t.c += mr * t.c_row;
     }
 }
@@ -201,7 +191,7 @@ static void product_part(const product *p)
         {many_pairs, few_pairs_1, few_pairs_2, few_pairs_3, few_pairs_4},
 #endif
     };
-    const int few = p->b.column != 1 && p->a.column == 1 && p->m <= FEW ? (int)p->m : 0;
+    const int few = p->b.column != 1 && p->a.column == 1 && !p->bent && !p->a_is_paired && p->m <= FEW ? (int)p->m : 0;
     if (!few && !p->paired && is_narrow(p))
         product_narrow(p);
     else

@@ -3,6 +3,20 @@
 #include "long_sum.h"
 #include "loops.h"
 
+/* A row's numbers become out's. Returns r. */
+INLINE float rmsnorm_row(float *out, const float *row, const float *weight, int64_t width, float eps)
+{
+    long_sum sum = {0};
+    EACH_VECTOR (i, n, 0, width)
+        add_product(&sum, get(row + i, n), get(row + i, n));
+    const float r = 1.0f / sqrtf(all_lanes(&sum) / (float)width + eps);
+    EACH_VECTOR (i, n, 0, width) {
+        vf y = splat(r) * get(row + i, n);
+        put(out + i, weight ? y * get(weight + i, n) : y, n);
+    }
+    return r;
+}
+
 static void rmsnorm_forward_part(void *job, int64_t first, int64_t last, int worker)
 {
     const mg_call *call = job;
@@ -10,17 +24,8 @@ static void rmsnorm_forward_part(void *job, int64_t first, int64_t last, int wor
     const float *x = FLOATS(2), *weight = FLOATS(3);
     const int64_t width = call->array[2].width;
     const float eps = (float)call->attribute[0].number;
-    for (int64_t t = first; t < last; t++) {
-        const float *row = x + t * width;
-        long_sum sum = {0};
-        EACH_VECTOR (i, n, 0, width)
-            add_product(&sum, get(row + i, n), get(row + i, n));
-        float r = rstd[t] = 1.0f / sqrtf(all_lanes(&sum) / (float)width + eps);
-        EACH_VECTOR (i, n, 0, width) {
-            vf y = splat(r) * get(row + i, n);
-            put(out + t * width + i, weight ? y * get(weight + i, n) : y, n);
-        }
-    }
+    for (int64_t t = first; t < last; t++)
+        rstd[t] = rmsnorm_row(out + t * width, x + t * width, weight, width, eps);
 }
 
 static int rmsnorm_forward(const mg_call *call)

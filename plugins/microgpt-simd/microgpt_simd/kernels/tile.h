@@ -20,6 +20,7 @@ typedef struct {
     float *c;
     int64_t c_row;
     const float *bias; /* NULL, or added to every row */
+    const float *next; /* what is read beside C when the tile is done: NULL, or lying as C does */
     int add, last;     /* whether C is added to; how many lanes of the last vector count */
 } tile;
 
@@ -48,8 +49,11 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++)
 #pragma GCC unroll 4
-            for (int j = 0; j < nv; j++)
+            for (int j = 0; j < nv; j++) {
                 __builtin_prefetch(t->c + i * t->c_row + j * LANES, 1);
+                if (t->next)
+                    __builtin_prefetch(t->next + i * t->c_row + j * LANES);
+            }
     for (int64_t p = 0; p < t->k; p++, a += column, b += b_row) {
         vf right[4];
 #pragma GCC unroll 4

@@ -1,14 +1,16 @@
 """Products of bfloat16: `precision: bfloat16`. Weights, sums and everything else stay float32."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from microgpt_core import ops
-from microgpt_core.components import Pass
+from microgpt_core.components import Op, Pass
 from microgpt_core.engine.value import Call, Trace, Value
+from microgpt_core.ops.linear import Linear
+from microgpt_simd.activated_linear import ActivatedLinear, ActivatedLinearBFloat16
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
+from microgpt_simd.linear_qkv import LinearQKV, LinearQKVBFloat16
 
 
 class BFloat16(Pass):
@@ -22,9 +24,16 @@ class BFloat16(Pass):
         return replace(trace, calls=[in_bfloat16(call) for call in trace.calls])
 
 
+ROUNDED: Mapping[type[Op], Op] = {
+    Linear: LinearBFloat16(),
+    ActivatedLinear: ActivatedLinearBFloat16(),
+    LinearQKV: LinearQKVBFloat16(),
+}
+
+
 def in_bfloat16(call: Call) -> Call:
-    if call.op is ops.linear:
-        return replace(call, op=LinearBFloat16())
+    if type(call.op) in ROUNDED:
+        return replace(call, op=ROUNDED[type(call.op)])
     if isinstance(call.op, LinearCrossEntropy):
         return replace(call, attributes={**call.attributes, "bfloat16": True})
     return call

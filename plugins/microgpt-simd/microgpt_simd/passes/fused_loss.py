@@ -24,7 +24,7 @@ class FusedLoss(Pass):
     """The last linear layer, cross-entropy and their gradients in one call, which never holds all logits."""
 
     name: ClassVar[str] = "fused-loss"
-    fuses: ClassVar[tuple[str, ...]] = ("linear", "cross_entropy")
+    fuses: ClassVar[tuple[str, ...]] = ("linear", "linear_bfloat16", "cross_entropy")
 
     def rewrite(self, trace: Trace, kept: Sequence[Value]) -> Trace:
         calls: list[Call | None] = list(trace.calls)
