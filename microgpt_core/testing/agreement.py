@@ -93,7 +93,7 @@ def depends(case: Case, out: str, name: str) -> bool:
         other = filled(x.shape, x.format, 0.0)
         write(other, values)
         made.append(numbers(replace(case, inputs={**case.inputs, name: other}).bind("forward").once().after[out]))
-    return any(numbers != made[0] for numbers in made[1:])
+    return any(result != made[0] for result in made[1:])
 
 
 def given(case: Case, name: str, value: float, method: str) -> Buffers:

@@ -346,6 +346,16 @@ def test_an_activation_of_what_has_changed_since_is_kept(changed: str) -> None:
     assert len(FusedActivation().rewrite(trace, []).calls) == len(trace.calls)
 
 
+@pytest.mark.parametrize(("wanted", "fewer"), [(("forward", "x"), 2), (("forward", "out"), 0), (("backward", "d_out"), 0)])
+@pytest.mark.usefixtures("nothing_is_small")
+def test_an_activation_that_is_wanted_afterwards_is_kept(wanted: tuple[str, str], fewer: int) -> None:
+    trace = record(step_of_two(lambda x, w, _: ops.linear(ops.tanh(x * 2.0), w))[0], ())[0]
+    method, name = wanted
+    (value,) = (call.arguments[name] for call in trace.calls if call.op is ops.tanh and call.method == method)
+    assert value is not None
+    assert len(FusedActivation().rewrite(trace, [value]).calls) == len(trace.calls) - fewer
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

@@ -27,7 +27,7 @@ static void pair_rows_by_two(void *job, int64_t first, int64_t last, int worker)
     pair_two_rows(j->to + first * j->width, j->width, (float *)j->x->data + 2 * first * n, n, end - 2 * first, n);
 }
 
-/* How far apart rows of pairs lie, and the bytes of them all. */
+/* How far apart rows of pairs lie, in floats. */
 static int64_t width_along(const mg_array *x) { return pieces(x->width, 2 * LANES) * LANES; }
 static int64_t width_by_two(const mg_array *x) { return pieces(x->width, LANES) * LANES; }
 

@@ -31,7 +31,7 @@ typedef struct {
     matrix a, b;
     int add;
     const float *bias;
-    const bends *bent; /* or NULL */
+    const bends *bent;            /* or NULL */
     int paired;                   /* whether A and B are rounded to bfloat16 */
     int a_is_paired, b_is_paired; /* and whether they are pairs already: along rows of A, or two rows of B a row */
     float *scratch;

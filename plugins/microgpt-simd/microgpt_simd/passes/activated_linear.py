@@ -22,7 +22,7 @@ from microgpt_simd.activated_linear import ACTIVATIONS, ActivatedLinear
 from microgpt_simd.passes.uses import Uses, find_uses, first_change
 
 LEAST = 1 << 18  # bytes of a: a good part of a core's second cache
-MOST = 384  # outputs: as many columns as are packed at a time
+MOST = 384  # outputs: as many columns as are packed at a time in bfloat16, of vectors of 16
 READERS = ([(ops.linear, "forward")], [(ops.linear, "forward"), (ops.linear, "backward")])
 
 
