@@ -259,7 +259,7 @@ def test_the_worker_measures_this_machine(monkeypatch: pytest.MonkeyPatch) -> No
     machine.run(1)
     found = Roof.from_dict(machine.facts()["roof"])
     assert found.threads == 2
-    assert found.by.startswith("NumPy 2")
+    assert "NumPy 2" in found.by  # after microgpt-simd, where that is installed
     assert found.levels[-1].nbytes is None
     assert all(rate > 0 for level in found.levels for rate in (level.read, level.write, level.copy))
 

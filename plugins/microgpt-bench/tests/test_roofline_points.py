@@ -44,11 +44,11 @@ def by_hand(text: str) -> dict[str, tuple[int, int, float]]:
 
 def test_the_counts_by_hand_are_the_plans() -> None:
     text = (DOCS / "roofline.md").read_text(encoding="utf-8")
-    groups = by_op(find_subject("e16").points(), ROOF)
+    groups = by_op(find_subject("e16", "numpy").points(), ROOF)
     assert by_hand(text) == {g.name: (g.bytes, g.flops, pytest.approx(g.intensity, abs=0.0051)) for g in groups}
-    step = whole(find_subject("e16").points(), ROOF)
+    step = whole(find_subject("e16", "numpy").points(), ROOF)
     assert f"{step.bytes:,} bytes and {step.flops:,} operations" in text
-    micro, _ = find_subject("e16").plans()
+    micro, _ = find_subject("e16", "numpy").plans()
     assert f"Together {micro.flops:,}" in (DOCS / "counting.md").read_text(encoding="utf-8")
 
 
@@ -58,7 +58,7 @@ def test_planted_a_count_that_is_wrong() -> None:
 
 
 def test_the_least_time_of_a_step_is_that_of_its_calls() -> None:
-    plans = find_subject("e16").plans()
+    plans = find_subject("e16", "numpy").plans()
     total = 0.0
     for plan in plans:
         for call in plan.calls:
@@ -69,7 +69,7 @@ def test_the_least_time_of_a_step_is_that_of_its_calls() -> None:
 
 
 def test_groups_add_up() -> None:
-    points = find_subject("e64").points()
+    points = find_subject("e64", "numpy").points()
     step = whole(points, ROOF)
     for groups in (by_op(points, ROOF), by_part(points, ROOF)):
         assert sum(g.calls for g in groups) == step.calls == len(points)
@@ -81,7 +81,7 @@ def test_groups_add_up() -> None:
 
 
 def test_times_stand_beside_their_calls() -> None:
-    micro, update = find_subject("e16").plans()
+    micro, update = find_subject("e16", "numpy").plans()
     times = [1000.0 * i for i in range(len(micro.calls))]
     points = points_of(micro, times)
     assert [p.ns for p in points] == times
