@@ -36,6 +36,7 @@ class Op:
     integers: ClassVar[tuple[str, ...]] = ()  # the inputs that hold int32
     mutates: ClassVar[tuple[str, ...]] = ()  # the inputs that forward changes in place
     rounds: ClassVar[bool] = False  # float32 inputs, on purpose: float64 then isn't the measure of its numbers
+    tolerance: ClassVar[float] = 1e-6  # in float32: how far a kernel may be off, as a share of what it is measured by
 
     @abstractmethod
     def shapes(self, *inputs: Any, **attributes: Any) -> Shapes:

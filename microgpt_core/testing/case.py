@@ -171,7 +171,16 @@ class Case:
 
     def exact(self) -> Case:
         """The same numbers in float64, on the reference; in float32 where the op rounds them on purpose."""
-        return replace(self, kernels=REFERENCE) if self.op.rounds else self.with_floats(float, "d", kernels=REFERENCE)
+        return replace(self, kernels=REFERENCE) if self.op.rounds else self.unrounded()
+
+    def unrounded(self) -> Case:
+        """The same numbers in float64, on the reference."""
+        return self.with_floats(float, "d", kernels=REFERENCE)
+
+    @property
+    def tolerance(self) -> float:
+        """How far a kernel may be off, as a share of what its numbers are measured by."""
+        return self.op.tolerance if self.format == "f" else 1e-12
 
 
 def make_case(

@@ -2,6 +2,7 @@
 
 import operator
 from ctypes import addressof, c_char, c_double, c_float
+from math import isfinite
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from microgpt_core.components import Backend, Kernel, Op, Unary, accumulate, flat, write
 from microgpt_core.ops import OPS
 from microgpt_core.testing import check_kernel
-from microgpt_core.testing.case import make_case
+from microgpt_core.testing.case import filled, make_case
 from microgpt_core.testing.cases import cases_of
 from microgpt_core.testing.contract import where
 from microgpt_core.testing.ops import kernel_checks, supported
@@ -234,6 +235,61 @@ def test_every_check_has_its_bug_and_lets_what_is_right_pass(failures) -> None:
     checks = kernel_checks(Right(), OPS["mul"], Flat(), examples=EXAMPLES)
     assert {check for _, check, _ in BUGS} == {check.name for check in checks}
     assert failures(checks) == {}
+
+
+def two_digits(x):
+    if x.format == "f" and all(map(isfinite, flat(x))):
+        write(made := filled(x.shape, "f", 0.0), [round(v, 2) for v in flat(x)])
+        return made
+    return x
+
+
+class Rounded(type(OPS["mul"])):
+    name = "rounded"
+    rounds = True
+
+    def forward(self, out, a, b):
+        super().forward(out, two_digits(a), two_digits(b))
+
+
+class InFloat32(Right):
+    def supports(self, shapes, formats):
+        return None if set(formats.values()) == {"f"} else "only float32"
+
+
+class Rounding(InFloat32):
+    def forward(self, out, a, b):
+        super().forward(out, two_digits(a), two_digits(b))
+
+
+def test_a_kernel_rounds_as_its_op_does(failures) -> None:
+    """What rounding does isn't what its numbers are measured by."""
+    op, examples = Rounded(), [{"a": (3, 5), "b": (3, 5)}]
+    assert "agrees_with_reference" in failures(kernel_checks(InFloat32(), op, Flat(), examples=examples))
+    assert "agrees_with_reference" not in failures(kernel_checks(Rounding(), op, Flat(), examples=examples))
+
+
+class Tolerant(type(OPS["mul"])):
+    name = "tolerant"
+    rounds, tolerance = True, 1e-2
+
+
+class RoughInFloat32(InFloat32, Rough):
+    pass
+
+
+class FarOffInFloat32(InFloat32):
+    def forward(self, out, a, b):
+        for i in range(len(out)):
+            out[i] = a[i] * b[i] * (1.0 + 0.1 * (i % 2))
+
+
+def test_an_op_that_rounds_on_its_way_may_have_a_tolerance_of_its_own(failures) -> None:
+    op, examples = Tolerant(), [{"a": (3, 5), "b": (3, 5)}]
+    assert "agrees_with_reference" in failures(kernel_checks(RoughInFloat32(), OPS["mul"], Flat(), examples=examples))
+    assert failures(kernel_checks(RoughInFloat32(), op, Flat(), examples=examples)) == {}
+    (note,) = failures(kernel_checks(FarOffInFloat32(), op, Flat(), examples=examples))["agrees_with_reference"][:1]
+    assert "out is wrong in 7 of 15 numbers" in note
 
 
 class ForwardOnly(Kernel):
