@@ -1,6 +1,8 @@
 """What is said about a name that nothing answers to: the pack that brings it, or the pack that would if it could."""
 
+import ast
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -76,3 +78,20 @@ def test_the_catalogue_names_kinds_and_nothing_that_the_core_brings() -> None:
 def test_every_first_party_pack_is_in_the_catalogue() -> None:
     listed = {distribution for found in CATALOGUE.values() for distribution in found.values()}
     assert {file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml")} <= listed
+
+
+def brought() -> Iterator[tuple[str, str, str]]:
+    """What the first-party packs say that they bring, where a hook's dictionary is written out: pack, kind, name."""
+    for file in ROOT.glob("plugins/*/microgpt_*/plugin.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and isinstance(node.body[-1], ast.Return):
+                made, kind = node.body[-1].value, node.name.removeprefix("microgpt_")
+                names = made.keys if isinstance(made, ast.Dict) and kind in CATALOGUE else []
+                texts = [name.value for name in names if isinstance(name, ast.Constant)]
+                yield from ((file.parents[1].name, kind, name) for name in texts)
+
+
+def test_whatever_a_first_party_pack_brings_is_in_the_catalogue() -> None:
+    found = list(brought())
+    assert ("microgpt-simd", "ops", "linear_bfloat16") in found
+    assert [(pack, kind, name) for pack, kind, name in found if CATALOGUE[kind].get(name) != pack] == []
