@@ -5,6 +5,7 @@ from typing import Any
 
 from microgpt_core import ops
 from microgpt_simd.activated_linear import ActivatedLinear, ActivatedLinearBFloat16, number_of
+from microgpt_simd.attention_bfloat16 import AttentionBFloat16
 from microgpt_simd.kernel import LevelKernel
 from microgpt_simd.linear_bfloat16 import LinearBFloat16
 from microgpt_simd.linear_cross_entropy import LinearCrossEntropy
@@ -50,6 +51,10 @@ class SumAndLayerNorm(LevelKernel):
 
 class Attention(LevelKernel):
     op = ops.attention
+
+
+class PairedAttention(LevelKernel):
+    op = AttentionBFloat16()
 
 
 class CacheWrite(LevelKernel):

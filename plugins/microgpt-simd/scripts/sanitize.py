@@ -33,6 +33,7 @@ KERNELS = (
     "test_products.py",
     "test_fused_layers.py",
     "test_models.py",
+    "test_attention_bfloat16.py",
     "test_attention_near.py",
     "test_attention_one.py",
     "test_packed_weights.py",

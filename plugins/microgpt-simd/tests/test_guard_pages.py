@@ -92,11 +92,11 @@ def shapes(n: int, many: int = 1) -> Iterator[tuple[str, dict[str, Given], dict[
     yield "rope", {"x": (many, 2, 4 * n), "positions": ((many, 2), range(9))}, {"n_head": 2}
     yield "rope", {"x": (many, n, 4), "positions": ((many, n), range(9))}, {"n_head": 1}
     yield "sinusoidal", {"x": (2 * many, n), "positions": ((2 * many,), range(9))}, {}
-    yield "attention", {"q": (many, n, 8), "k": (many, n, 8), "v": (many, n, 8)}, {"n_head": 2}
-    yield "attention", {"q": (many, 3, 2 * n), "k": (many, 3, n), "v": (many, 3, n)}, {"n_head": 2}
-    yield "attention", {"q": (many, n, 8), "k": (many, n, 8), "v": (many, n, 8)}, {"n_head": 2, "window": 5}
-    cached = {"q": (many, 1, 4), "k": (many, n, 4), "v": (many, n, 4), "start": [n - 1] * many}
-    yield "attention", cached, {"n_head": 2}
+    for op in ("attention", "attention_bfloat16"):
+        yield op, {"q": (many, n, 8), "k": (many, n, 8), "v": (many, n, 8)}, {"n_head": 2}
+        yield op, {"q": (many, 3, 2 * n), "k": (many, 3, n), "v": (many, 3, n)}, {"n_head": 2}
+        yield op, {"q": (many, n, 8), "k": (many, n, 8), "v": (many, n, 8)}, {"n_head": 2, "window": 5}
+        yield op, {"q": (many, 1, 4), "k": (many, n, 4), "v": (many, n, 4), "start": [n - 1] * many}, {"n_head": 2}
     yield "cache_write", {"cache": (many, n + 2, 3), "x": (many, n, 3), "start": [1] * many}, {}
     asked = {"logits": (2 * many, n), "chance": ((2 * many,), range(2**31))}
     for settings in ({}, {"temperature": 0.0}, {"temperature": 0.7, "top_k": 3}, {"top_p": 0.9}):

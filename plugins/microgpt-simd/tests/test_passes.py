@@ -20,7 +20,7 @@ from microgpt_core.plugins.loader import load
 from microgpt_core.text.batch import windows
 from microgpt_core.training.loss import BatchLoss
 from microgpt_simd.backend import Simd
-from microgpt_simd.passes import activated_linear, selective_recompute, shared_gradient
+from microgpt_simd.passes import activated_linear, bfloat16, selective_recompute, shared_gradient
 from microgpt_simd.passes.activated_linear import FusedActivation
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
@@ -89,6 +89,26 @@ def test_every_product_of_a_layer_is_in_bfloat16() -> None:
 def test_that_of_a_fused_loss_too() -> None:
     (fused,) = (call for call in plan(FusedLoss(), BFloat16()).calls if call.op.name == FUSED)
     assert fused.attributes["bfloat16"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["forward", "backward"]),
+        ({"of": "value"}, ["forward"]),
+        ({"window": 3}, []),
+        ({"n_kv_head": 1}, ["forward", "backward"]),
+    ],
+    ids=str,
+)
+def test_attention_to_many_keys_is_in_bfloat16(
+    given: dict[str, Any], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert calls_of(plan(BFloat16(), **given), "attention_bfloat16") == []  # to 4 at most
+    monkeypatch.setattr(bfloat16, "LONG", 4)
+    made = plan(BFloat16(), **given)
+    assert calls_of(made, "attention_bfloat16") == expected
+    assert bool(calls_of(made, "attention")) is not bool(expected)
 
 
 def copies(made: Plan) -> list[tuple[str, ...]]:
@@ -346,7 +366,9 @@ def test_an_activation_of_what_has_changed_since_is_kept(changed: str) -> None:
     assert len(FusedActivation().rewrite(trace, []).calls) == len(trace.calls)
 
 
-@pytest.mark.parametrize(("wanted", "fewer"), [(("forward", "x"), 2), (("forward", "out"), 0), (("backward", "d_out"), 0)])
+@pytest.mark.parametrize(
+    ("wanted", "fewer"), [(("forward", "x"), 2), (("forward", "out"), 0), (("backward", "d_out"), 0)]
+)
 @pytest.mark.usefixtures("nothing_is_small")
 def test_an_activation_that_is_wanted_afterwards_is_kept(wanted: tuple[str, str], fewer: int) -> None:
     trace = record(step_of_two(lambda x, w, _: ops.linear(ops.tanh(x * 2.0), w))[0], ())[0]

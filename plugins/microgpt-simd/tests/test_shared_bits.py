@@ -53,6 +53,7 @@ SHARED: dict[str, tuple[dict[str, Given], dict[str, Any]]] = {
     "rope": ({"x": (2, 350, 104), "positions": ((2, 350), range(350))}, {"n_head": 4}),
     "sinusoidal": ({"x": (ROWS, WIDTH), "positions": ((ROWS,), range(99))}, {}),
     "attention": ({"q": (2, 150, 48), "k": (2, 150, 24), "v": (2, 150, 24)}, {"n_head": 4}),
+    "attention_bfloat16": ({"q": (2, 151, 48), "k": (2, 151, 24), "v": (2, 151, 24)}, {"n_head": 4}),
     "sample": (
         {"logits": (ROWS, WIDTH), "chance": ((ROWS,), range(2**31))},
         {"temperature": 0.8, "top_k": 40, "top_p": 0.9},

@@ -2,8 +2,8 @@
 
        p_ts = exp(a q_t . k_s - lse_t)     out_t = sum_s p_ts v_s     lse_t = log sum_s exp(a q_t . k_s)
 
-   Read attention_tiles.c first: any queries and any keys. attention_near.c has those that see few keys, and attention_one.c
-   a sequence's only query. */
+   Read attention_tiles.c first: any queries and any keys. attention_near.c has those that see few keys, attention_one.c a
+   sequence's only query, and attention_bfloat16.c is by tiles once more, for `precision: bfloat16`. */
 
 #include "functions.h"
 #include "product.h"

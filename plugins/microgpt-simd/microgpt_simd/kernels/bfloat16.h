@@ -20,16 +20,21 @@ INLINE vf to_bfloat16(vf x)
     return choose(x == x, rounded, (vf)(((vi)x & UPPER_HALF) | splat_int(0x00400000)));
 }
 
+/* The first or the second of each pair. */
+INLINE vf half(vf pairs, int second) { return second ? (vf)((vi)pairs & UPPER_HALF) : (vf)((vi)pairs << 16); }
+
 /* sum + a b, of the pairs' first numbers and of their second. */
 INLINE vf dot_pairs(vf a, vf b, vf sum)
 {
 #if defined(__AVX512BF16__)
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
-    sum = fma_((vf)((vi)a << 16), (vf)((vi)b << 16), sum);
-    return fma_((vf)((vi)a & UPPER_HALF), (vf)((vi)b & UPPER_HALF), sum);
+    return fma_(half(a, 1), half(b, 1), fma_(half(a, 0), half(b, 0), sum));
 #endif
 }
+
+/* sum + a b, of numbers or of pairs. */
+INLINE vf times(vf a, vf b, vf sum, const int paired) { return paired ? dot_pairs(a, b, sum) : fma_(a, b, sum); }
 
 /* Pairs of what stands at one place in two rows: (first[i], second[i]) in lane i. */
 INLINE vf pair_rows(vf first, vf second)

@@ -11,6 +11,7 @@
 #include "activations.c"
 #include "arithmetic.c"
 #include "attention.c"
+#include "attention_bfloat16.c"
 #include "fills.c"
 #include "roofs.c"
 #include "softmax.c"
@@ -66,6 +67,8 @@ static const entry entries[] = {
     {"matmul.backward", matmul_backward, product_workspace},
     {"attention.forward", attention_forward, attention_forward_workspace},
     {"attention.backward", attention_backward, attention_backward_workspace},
+    {"attention_bfloat16.forward", attention_bfloat16_forward, attention_bfloat16_forward_workspace},
+    {"attention_bfloat16.backward", attention_bfloat16_backward, attention_bfloat16_backward_workspace},
     {"cross_entropy.forward", cross_entropy_forward, cross_entropy_forward_workspace},
     BACKWARD(cross_entropy),
     {"rope.forward", rope_forward, rope_workspace},

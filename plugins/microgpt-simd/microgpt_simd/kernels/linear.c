@@ -4,9 +4,6 @@
 #include "loops.h"
 #include "product.h"
 
-INLINE matrix by_rows(const float *at, int64_t width) { return (matrix){at, width, 1}; }
-INLINE matrix turned(const float *at, int64_t width) { return (matrix){at, 1, width}; }
-
 static int64_t product_workspace(const mg_call *call)
 {
     return (int64_t)call->team->threads * PRODUCT_SCRATCH * (int64_t)sizeof(float);

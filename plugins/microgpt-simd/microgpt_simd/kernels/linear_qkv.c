@@ -27,27 +27,23 @@ static void pair_rows_by_two(void *job, int64_t first, int64_t last, int worker)
     pair_two_rows(j->to + first * j->width, j->width, (float *)j->x->data + 2 * first * n, n, end - 2 * first, n);
 }
 
-/* How far apart rows of pairs lie, in floats. */
-static int64_t width_along(const mg_array *x) { return pieces(x->width, 2 * LANES) * LANES; }
-static int64_t width_by_two(const mg_array *x) { return pieces(x->width, LANES) * LANES; }
-
 static int64_t linear_qkv_bfloat16_forward_workspace(const mg_call *call)
 {
     const mg_array *x = &call->array[3];
-    return product_workspace(call) + PAIRS_FIRST * x->rows * width_along(x) * (int64_t)sizeof(float);
+    return product_workspace(call) + PAIRS_FIRST * x->rows * width_along(x->width) * (int64_t)sizeof(float);
 }
 
 static int64_t linear_qkv_bfloat16_backward_workspace(const mg_call *call)
 {
     const mg_array *x = &call->array[10];
-    return product_workspace(call) + PAIRS_FIRST * pieces(x->rows, 2) * width_by_two(x) * (int64_t)sizeof(float);
+    return product_workspace(call) + PAIRS_FIRST * pieces(x->rows, 2) * width_by_two(x->width) * (int64_t)sizeof(float);
 }
 
 INLINE int linear_qkv_forward_as(const mg_call *call, int paired)
 {
     const mg_array *x = &call->array[3];
     matrix a = by_rows(x->data, x->width);
-    pairing job = {x, (float *)((char *)call->workspace + product_workspace(call)), width_along(x)};
+    pairing job = {x, (float *)((char *)call->workspace + product_workspace(call)), width_along(x->width)};
     const int first = paired && PAIRS_FIRST && x->rows > FEW;
     if (first) {
         share_rows_of(call, x->rows, x->width, pair_along_rows, &job);
@@ -67,7 +63,7 @@ INLINE int linear_qkv_backward_as(const mg_call *call, int paired)
     const mg_array *d_x = &call->array[0], *x = &call->array[10];
     const int64_t rows = x->rows, n_in = x->width;
     matrix b = by_rows(x->data, n_in);
-    pairing job = {x, (float *)((char *)call->workspace + product_workspace(call)), width_by_two(x)};
+    pairing job = {x, (float *)((char *)call->workspace + product_workspace(call)), width_by_two(x->width)};
     const int first = paired && PAIRS_FIRST && (FLOATS(1) || FLOATS(2) || FLOATS(3));
     for (int i = 2, adds = !d_x->set; d_x->data && i >= 0; i--, adds = 1) { /* from v's to q's, as a tape has them */
         const mg_array *d_out = &call->array[7 + i];

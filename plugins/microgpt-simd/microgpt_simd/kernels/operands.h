@@ -114,7 +114,7 @@ INLINE matrix pack_a(const product *p, matrix some, int64_t m, int64_t k, const 
     const bend f = bends_a(p);
     if (!f)
         return paired ? pair_a(p->scratch, some, m, k) : pack_rows(p->scratch, some, m, k);
-    const int64_t width = paired ? pieces(k, 2 * LANES) * LANES : k + LANES;
+    const int64_t width = paired ? width_along(k) : k + LANES;
     float bent[2 * STRETCH];
     for (int64_t i = 0; i < m; i++) {
         float *const to = p->scratch + i * width;

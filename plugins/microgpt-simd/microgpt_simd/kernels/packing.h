@@ -51,24 +51,31 @@ static void pack_columns(float *to, matrix b, int64_t k, int64_t n)
     }
 }
 
+/* How far apart rows lie that are pairs of their neighbours, and those that are pairs of two rows. */
+INLINE int64_t width_along(int64_t width) { return pieces(width, 2 * LANES) * LANES; }
+INLINE int64_t width_by_two(int64_t width) { return pieces(width, LANES) * LANES; }
+
 /* The same as pairs of bfloat16: where they then lie, pair (i, p) for numbers (i, 2 p) and (i, 2 p + 1). */
 static matrix pair_a(float *to, matrix a, int64_t m, int64_t k)
 {
     if (a.column == 1) {
-        const int64_t width = pieces(k, 2 * LANES) * LANES;
+        const int64_t width = width_along(k);
         for (int64_t i = 0; i < m; i++)
-            for (int64_t p = 0; p < k; p += 2 * LANES)
+            for (int64_t p = 0; p < k; p += 2 * LANES) {
+                for (int64_t line = 0; line < 2 * LANES; line += 16)
+                    soon(a.at + (i + LONG_AHEAD) * a.row + p + line);
                 store(to + i * width + p / 2, load_pairs(a.at + i * a.row + p, k - p));
+            }
         return (matrix){to, width, 1};
     }
-    const int64_t width = pieces(m, LANES) * LANES;
+    const int64_t width = width_by_two(m);
     pair_two_rows(to, width, a.at, a.column, k, m);
     return (matrix){to, 1, width};
 }
 
 static void pair_columns(float *to, matrix b, int64_t k, int64_t n)
 {
-    const int64_t width = pieces(n, LANES) * LANES;
+    const int64_t width = width_by_two(n);
     if (b.column == 1) {
         pair_two_rows(to, width, b.at, b.row, k, n);
         return;

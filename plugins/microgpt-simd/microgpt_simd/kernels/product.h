@@ -158,7 +158,7 @@ INLINE void product_in_registers(const product *p, const int m, const int paired
                     if (l < here)
 #pragma GCC unroll 4
                         for (int i = 0; i < m; i++)
-                            sum[i] = paired ? dot_pairs(splat(left[i][l]), x[l], sum[i]) : fma_(splat(left[i][l]), x[l], sum[i]);
+                            sum[i] = times(splat(left[i][l]), x[l], sum[i], paired);
             }
 #pragma GCC unroll 4
             for (int i = 0; i < m; i++) {

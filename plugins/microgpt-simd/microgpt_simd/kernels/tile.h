@@ -12,6 +12,9 @@ typedef struct { /* number (i, j) is at[i * row + j * column] */
     int64_t row, column;
 } matrix;
 
+INLINE matrix by_rows(const float *at, int64_t width) { return (matrix){at, width, 1}; }
+INLINE matrix turned(const float *at, int64_t width) { return (matrix){at, 1, width}; }
+
 typedef struct {
     int64_t k;
     matrix a;       /* mr rows */
@@ -64,7 +67,7 @@ INLINE void run_tile(const tile *t, const int mr, const int nv, const int ragged
             vf left = splat(a[i * row]);
 #pragma GCC unroll 4
             for (int j = 0; j < nv; j++)
-                sum[i][j] = paired ? dot_pairs(left, right[j], sum[i][j]) : fma_(left, right[j], sum[i][j]);
+                sum[i][j] = times(left, right[j], sum[i][j], paired);
         }
     }
 #pragma GCC unroll 16

@@ -38,7 +38,7 @@ INLINE vf load(const float *p) { return *(const vf_anywhere *)p; }
 INLINE void store(float *p, vf x) { *(vf_anywhere *)p = x; }
 
 /* Numbers that will be read soon, from rows that lie too far apart for the processor to foresee it. */
-enum { AHEAD = 16 }; /* rows */
+enum { AHEAD = 16, LONG_AHEAD = 2 }; /* rows: short pieces of them, and pieces of up to 4 KiB */
 INLINE void soon(const float *p) { __builtin_prefetch(p); }
 
 INLINE vi lane_numbers(void)
