@@ -48,7 +48,7 @@ class FakeRacer:
         return {"ns": ns, "one": ns / n, "parts": {"op": ns / 4}, "yardstick": 5.0}
 
     def tell(self, **request: Any) -> dict[str, Any]:
-        return {"peak_rss": 100 - 10 * self.done}
+        return {"peak_rss": 100 + 10 * self.done}
 
 
 @pytest.fixture(autouse=True)
@@ -131,10 +131,14 @@ def test_a_check_looks_at_the_first_process_and_stops_whom_it_marks() -> None:
     assert [len(rounds) for rounds in b.rounds] == [4, 4]
 
 
-def test_memory_is_that_of_a_process_that_was_not_checked() -> None:
-    (a,) = race("step", [A], {}, EFFORT)
-    assert a.peak_rss == min(a.peaks)
-    assert len(a.peaks) == 2
+def test_memory_is_the_most_of_a_warm_process_and_what_checking_takes_is_not_counted() -> None:
+    def check(lane: Lane) -> None:
+        for _, racer, _ in lane:
+            racer.run(1000)  # gradients of everybody, side by side
+
+    (a,) = race("step", [A], {}, EFFORT, check=check)
+    assert a.peaks == [100 + 10 * race_module.WARM] * 2
+    assert a.peak_rss == max(a.peaks)
 
 
 def test_progress_names_who_and_which_round() -> None:

@@ -33,14 +33,14 @@ class Timed:
     yardsticks: list[list[float]] = field(default_factory=list)  # nanoseconds of the yardstick beside each round
     facts: dict[str, Any] = field(default_factory=dict)
     first_s: float = 0.0  # from nothing to the first turn's end, in the first process
-    peaks: list[int] = field(default_factory=list)  # bytes of resident memory, of each process the most
+    peaks: list[int] = field(default_factory=list)  # resident bytes: the most of each process until it was warm
     clock_cost: float | None = None  # the share by which timing each of its parts makes a turn longer
     left_out: str = ""  # why it has no times; "" where it has
 
     @property
     def peak_rss(self) -> int:
-        """The least of its processes: in the first one it may have been checked, too."""
-        return min(self.peaks, default=0)
+        """The most of its processes."""
+        return max(self.peaks, default=0)
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,6 @@ def race(
                     check(lane)
                     lane = [(timed, racer, turns) for timed, racer, turns in lane if not timed.left_out]
                 run_rounds(lane, effort.rounds, say)
-                for timed, racer, _ in lane:
-                    look_at_memory(timed, racer)
     return found
 
 
@@ -104,19 +102,11 @@ def get_ready(timed: Timed, racer: Racer, work: str, settings: Mapping[str, Any]
             "otherwise; install the same there"
         )
     ns = max(1.0, min(float(racer.run(cycle)["ns"]) for _ in range(WARM)) / cycle)  # a coarse clock may say 0
+    timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))  # now: checking it may take more than its work
     for kept in (timed.rounds, timed.singles, timed.parts, timed.yardsticks):
         kept.append([])
     turns = max(round(1e9 * effort.block_seconds / ns), min(least, round(1e9 * LONGEST_BLOCK / ns)))
     return cycle * max(1, min(MOST_TURNS, turns) // cycle)
-
-
-def look_at_memory(timed: Timed, racer: Racer) -> None:
-    """The most that its process has held."""
-    if not timed.left_out:
-        try:
-            timed.peaks.append(int(racer.tell(do="memory")["peak_rss"]))
-        except CannotRunError as error:
-            timed.left_out = str(error)
 
 
 def run_rounds(lane: Lane, rounds: int, say: Say) -> None:
