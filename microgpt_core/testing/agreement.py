@@ -128,7 +128,6 @@ def compare(case: Case, exact: Case, place: str = "", ordinary: Sequence[Case] =
     Where `ordinary` cases, with other numbers in that place, all agree on a result, it doesn't depend on that number:
     a kernel may have theirs instead of the exact case's NaN.
     """
-    without = [{method: other.bind(method).once().after for method in other.methods} for other in ordinary]
     for method in case.methods:
         run, expected = case.bind(method).once().after, exact.bind(method).once().after
         smooth = case.unrounded() if case.op.rounds else exact  # a nudge may tip a rounded number over
@@ -142,17 +141,26 @@ def compare(case: Case, exact: Case, place: str = "", ordinary: Sequence[Case] =
             allowed = [max(case.tolerance * size, least) for size in sizes[name]]
             spreads = bool(place) and spreads_nan(case.op)
             errors = [excess(m, t, a, spreads) for m, t, a in zip(mine, true, allowed)]
-            hidden = [i for i, e in enumerate(errors) if ordinary and e == inf and isfinite(mine[i])]
-            against = list(zip(ordinary, without)) if hidden else []
-            measures = [(numbers(w[method][name]), sizes_of(o, method, w[method])[name]) for o, w in against]
-            for i in hidden:
-                bounds = [(theirs[i], max(case.tolerance * size[i], least)) for theirs, size in measures]
-                errors[i] = max(excess(mine[i], theirs, bound, False) for theirs, bound in bounds)
+            if ordinary:
+                errors = beside_ordinary(errors, mine, ordinary, method, name, least)
             if max(errors) > 1.0:
                 at = errors.index(max(errors))
                 what = describe(mine, true, max(errors), case)
                 example = f"{name}{index_of(at, buffer.shape)}: yours {mine[at]:.7g}, the reference's {true[at]:.7g}"
                 yield f"{name} {what}{place} ({example}) {where(case, method)}"
+
+
+def beside_ordinary(
+    errors: list[float], mine: list[float], ordinary: Sequence[Case], method: str, name: str, least: float
+) -> list[float]:
+    """The errors; where a number should have been NaN, how far it is from those of the ordinary cases at most."""
+    hidden = {i for i, error in enumerate(errors) if error == inf and isfinite(mine[i])}
+    after = [(other, other.bind(method).once().after) for other in ordinary] if hidden else []
+    found = [(o.tolerance, numbers(made[name]), sizes_of(o, method, made)[name]) for o, made in after]
+    return [
+        max(excess(m, x[i], max(tolerance * s[i], least), False) for tolerance, x, s in found) if i in hidden else e
+        for i, (e, m) in enumerate(zip(errors, mine))
+    ]
 
 
 def sizes_of(case: Case, method: str, after: Buffers) -> dict[str, list[float]]:
