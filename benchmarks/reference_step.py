@@ -40,7 +40,8 @@ class Step:
         ids = [rng.randrange(VOCABULARY) for _ in range(block_size + 1)]
         tokens, targets, positions = array("i", ids[:-1]), array("i", ids[1:]), array("i", range(block_size))
         self.batch = Batch(tokens, targets, positions, (1, block_size), block_size)
-        self.loss, self.update = BatchLoss(model), Update(model, AdamW(lr=1e-3, weight_decay=0.0))
+        self.loss = BatchLoss(model, accumulates=False)
+        self.update = Update(model, AdamW(lr=1e-3, weight_decay=0.0), accumulates=False)
         self.update.allocate()
         self.made = 0
 

@@ -34,8 +34,9 @@ TURNS = 20
 
 def microgpt(run: Run) -> tuple[Callable[[int, float], None], Callable[[], float]]:
     """A training step at a learning rate, and the loss on the validation text."""
-    loss = BatchLoss(run.network, kernels=run.kernels)
-    update = Update(run.network, run.pipeline.optimizer.build(), run.pipeline.train.grad_clip, run.kernels)
+    loss = BatchLoss(run.network, kernels=run.kernels, accumulates=False)
+    optimizer, clip = run.pipeline.optimizer.build(), run.pipeline.train.grad_clip
+    update = Update(run.network, optimizer, clip, run.kernels, accumulates=False)
     update.allocate()
 
     def step(number: int, lr: float) -> None:

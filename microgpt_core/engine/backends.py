@@ -52,12 +52,9 @@ class Choice:
         return numbers * LISTED if call.op.signature.backward else 0
 
     def bind(
-        self,
-        call: Call,
-        buffers: Sequence[Buffer | None],
-        sets: frozenset[str] = frozenset(),
+        self, call: Call, buffers: Sequence[Buffer | None], sets: frozenset[str] = frozenset(),
         workspace: Buffer | None = None,
-    ) -> Callable[[], object]:
+    ) -> Callable[[], object]:  # fmt: skip
         """The call on these buffers, one for each argument: to be called many times, making nothing anew.
 
         `workspace` holds the bytes of `scratch`, or more; without it the call gets its own.

@@ -16,7 +16,7 @@ from microgpt_core.components.op import show_shape
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.context import capturing, context, recording
 from microgpt_core.engine.plan import Plan
-from microgpt_core.engine.planner import make_plan
+from microgpt_core.engine.planner import Planned, make_plan
 from microgpt_core.engine.recompute import Segments
 from microgpt_core.engine.region import Region
 from microgpt_core.engine.replay import Replay
@@ -34,14 +34,17 @@ class Captured:
     `watch` names scopes whose values are kept for analyzers, `limit` is the number of plans kept (the one
     unused for longest goes first), and `quiet` captures again without a word. Backward computes again what each
     segment of `recompute`, a group of scopes, has computed, instead of keeping it: `[["block.0"], ["block.1"]]`.
+    The gradients in `fresh`, which were allocated together, are computed anew each time, where others are added to,
+    and lend the plan their memory until they are.
     """
 
     def __init__(
         self, function: Callable[..., Any], kernels: Kernels = REFERENCE, watch: Sequence[str] = (),
         region: Region | None = None, limit: int = MOST_PLANS, quiet: bool = False, recompute: Segments = (),
+        fresh: Sequence[Value] = (),
     ) -> None:  # fmt: skip
         self.function, self.kernels, self.watch, self.limit, self.quiet = function, kernels, watch, limit, quiet
-        self.recompute = recompute
+        self.recompute, self.fresh = recompute, fresh
         self.region = region or Region()
         self.captures = 0
         self._replays: OrderedDict[Hashable, tuple[Replay, Any]] = OrderedDict()
@@ -57,6 +60,10 @@ class Captured:
         """The replay that these inputs' shapes use; captured now if need be, not run."""
         return self._find(inputs)[0]
 
+    def plan_for(self, *inputs: Any) -> Plan:
+        """The plan that these inputs' shapes would use, without any memory."""
+        return self._make_plan(inputs)[0][0]
+
     @property
     def plan(self) -> Plan:
         """The plan used last."""
@@ -69,17 +76,20 @@ class Captured:
         if key not in self._replays:
             if self._replays and not self.quiet:
                 logger.warning("captured again, plan %d, for inputs %s", self.captures + 1, show_inputs(inputs))
-            trace, structure = record(self.function, inputs)
-            planned = make_plan(trace, self.kernels, self.watch, self.recompute)
-            self._replays[key] = Replay(planned, self.region), structure
+            planned, structure = self._make_plan(inputs)
+            self._replays[key] = Replay(planned, self.region, self.fresh), structure
             self.captures += 1
             while len(self._replays) > max(1, self.limit):
                 self._replays.popitem(last=False)
         replay, structure = self._replays[key]
         if replay.left_behind:  # or its old memory would stay
-            self._replays[key] = Replay(replay.planned, self.region), structure
+            self._replays[key] = Replay(replay.planned, self.region, self.fresh), structure
         self._replays.move_to_end(key)
         return self._replays[key]
+
+    def _make_plan(self, inputs: Sequence[Any]) -> tuple[Planned, Any]:
+        trace, structure = record(self.function, inputs)
+        return make_plan(trace, self.kernels, self.watch, self.recompute, self.fresh), structure
 
 
 def capture(function: Callable[..., Any], *inputs: Any, **options: Any) -> Captured:
@@ -92,15 +102,9 @@ def capture(function: Callable[..., Any], *inputs: Any, **options: Any) -> Captu
     return captured
 
 
-def plan_of(
-    function: Callable[..., Any],
-    *inputs: Any,
-    kernels: Kernels = REFERENCE,
-    watch: Sequence[str] = (),
-    recompute: Segments = (),
-) -> Plan:
-    """The plan alone, without any memory."""
-    return make_plan(record(function, inputs)[0], kernels, watch, recompute)[0]
+def plan_of(function: Callable[..., Any], *inputs: Any, **options: Any) -> Plan:
+    """The plan alone, without any memory. The options are Captured's."""
+    return Captured(function, **options).plan_for(*inputs)
 
 
 def record(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Trace, Any]:

@@ -23,9 +23,10 @@ class PlanValue:
     shape: Shape
     format: str
     role: str  # "input", "persistent" (parameters, gradients, state) or "value"
-    offset: int | None = None  # in the region; None for persistent values
+    offset: int | None = None  # in the region, or in what is lent; None for persistent values
     first: int = 0  # the calls between which it is needed
     last: int = 0
+    lent: bool = False  # its memory, by gradients that aren't computed yet
 
     @property
     def nbytes(self) -> int:
@@ -83,10 +84,10 @@ class Plan:
 
     @cached_property
     def peak_live_bytes(self) -> int:
-        """The most bytes that are needed at any one call: what no layout can go below."""
+        """The most bytes that are needed at any one call, beside what is lent: what no layout can go below."""
         changes = [0] * (len(self.calls) + 2)
         for v in self.values:
-            if v.offset is not None:
+            if v.offset is not None and not v.lent:
                 changes[v.first] += v.nbytes
                 changes[v.last + 1] -= v.nbytes
         live = peak = 0
@@ -104,10 +105,10 @@ class Plan:
         return counts
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it. `again` and `recomputed_flops` are there where something is recomputed."""
+        """The plan as JSON has it; `lent`, `again` and `recomputed_flops` only where something is."""
         values = [
             {"name": v.name, "shape": list(v.shape), "dtype": DTYPES[v.format], "role": v.role, "bytes": v.nbytes,
-             "offset": v.offset, "first": v.first, "last": v.last}
+             "offset": v.offset, "first": v.first, "last": v.last, **({"lent": True} if v.lent else {})}
             for v in self.values
         ]  # fmt: skip
         calls = [

@@ -6,14 +6,15 @@
     choose     a kernel for every call (in backends.py)
     fill       zero each gradient before its first addition, unless the kernel sets it instead
     lifetimes  the calls between which every value is needed, read off the signatures
-    lay_out    one region in which values that never live together share memory
+    lay_out    one region in which values that never live together share memory, and what gradients lend until they are
+               computed
 
 It looks at shapes alone and allocates nothing.
 """
 
 import re
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -23,7 +24,7 @@ from microgpt_core.components.buffer import ITEM_BYTES
 from microgpt_core.engine.backends import Choice, Kernels
 from microgpt_core.engine.plan import Plan, PlanCall, PlanValue
 from microgpt_core.engine.recompute import Segments, recompute
-from microgpt_core.engine.region import aligned
+from microgpt_core.engine.region import ALIGNMENT, aligned
 from microgpt_core.engine.value import Call, Trace, Value
 from microgpt_core.errors import CaptureError, UnknownNameError
 
@@ -40,25 +41,30 @@ class Line:
 Planned: TypeAlias = tuple[Plan, list[Value], list[Line]]  # with the values and lines behind its indices
 
 
-def make_plan(trace: Trace, kernels: Kernels, watch: Sequence[str] = (), segments: Segments = ()) -> Planned:
-    """The plan of a trace, where the scopes in `watch` are kept and backward computes the segments again."""
+def make_plan(
+    trace: Trace, kernels: Kernels, watch: Sequence[str] = (), segments: Segments = (), fresh: Sequence[Value] = ()
+) -> Planned:
+    """The plan of a trace, where the scopes in `watch` are kept and backward computes the segments again.
+
+    The gradients in `fresh`, which lie side by side, are computed anew, and lend their memory until they are.
+    """
     watched = find_watched(trace, watch)
     kept = [*trace.outputs, *watched.values()]
     for each in kernels.passes:
         trace = each.rewrite(trace, kept)
     trace = recompute(trace, kept, segments)
     calls = prune(trace.calls, kept)
-    lines = fill([Line(call, kernels.choose(call)) for call in calls], trace.inputs, kept, kernels)
+    lines = fill([Line(call, kernels.choose(call)) for call in calls], trace.inputs, kept, kernels, set(fresh))
     used = [v for line in lines for v in line.call.arguments.values() if v is not None]
-    index = {v: i for i, v in enumerate(dict.fromkeys([*trace.inputs, *used, *kept]))}
-    values = place(lines, index, trace, kept)
+    index = {v: i for i, v in enumerate(dict.fromkeys([*trace.inputs, *used, *kept, *fresh]))}
+    values = place(lines, index, trace, [*kept, *fresh])
     plan = Plan(
         values=values,
         calls=[plan_call(line, index) for line in lines],
         inputs=[index[v] for v in trace.inputs],
         outputs=[index[v] for v in trace.outputs],
         watched={s: index[v] for s, v in watched.items()},
-        region_bytes=lay_out([v for v in values if v.role != "persistent"]),
+        region_bytes=lay_out([v for v in values if v.role != "persistent"], [values[index[v]] for v in fresh]),
     )
     return plan, list(index), lines
 
@@ -94,15 +100,17 @@ def prune(calls: Sequence[Call], kept: Iterable[Value]) -> list[Call]:
     return result[::-1]
 
 
-def fill(lines: list[Line], inputs: Iterable[Value], kept: Iterable[Value], kernels: Kernels) -> list[Line]:
-    """Zero each of the plan's own gradients before it is first added to or read, or have that first call set it."""
+def fill(
+    lines: list[Line], inputs: Iterable[Value], kept: Iterable[Value], kernels: Kernels, fresh: Set[Value] = frozenset()
+) -> list[Line]:
+    """Zero each of the plan's own and fresh gradients before it is first added to or read, or have that call set it."""
     result: list[Line] = []
     nobody = "nothing in this capture has computed" + "".join(f"; or pass {p.name!r} lost it" for p in kernels.passes)
     written = set(inputs)
     for line in lines:
         arguments, updates = line.call.arguments, line.call.updates
         for name, value in line.call.reads.items():
-            if value in written or value.external:
+            if value in written or (value.external and value not in fresh):
                 continue
             if name not in updates and value.gradient_of is None:
                 raise CaptureError(f"{line.call} reads {name}, which {nobody}")
@@ -198,12 +206,15 @@ def cost(call: Call) -> tuple[int, int, int]:
     return flops, made, moved
 
 
-def lay_out(values: list[PlanValue]) -> int:
+def lay_out(values: list[PlanValue], lenders: Sequence[PlanValue] = ()) -> int:
     """Give every value an offset: largest first, each at the lowest place free during its whole life.
 
-    Returns the bytes of the region.
+    That may be in the memory of `lenders`, each aligned behind the one before, while they aren't there. It is taken
+    from its end: backward comes to the last gradients first, so whoever needs memory for a short time gets what is
+    lent for a short time. Returns the bytes of the region.
     """
-    placed: list[tuple[int, int, int, int]] = []  # (offset, end, first, last), by offset
+    placed = occupied(lenders)
+    lent, region = placed[-1][:2] if placed else (0, 0)
     for value in sorted(values, key=lambda v: (-v.nbytes, v.first)):
         size, offset = aligned(value.nbytes), 0
         born, dies = value.first, value.last
@@ -213,6 +224,19 @@ def lay_out(values: list[PlanValue]) -> int:
                     break
                 if end > offset:
                     offset = end
-        value.offset = offset
+        value.lent = offset < region
+        value.offset = lent - offset - size if value.lent else offset - region
         insort(placed, (offset, offset + size, born, dies))
-    return max((end for _, end, _, _ in placed), default=0)
+    return max((end for _, end, _, _ in placed), default=0) - region
+
+
+def occupied(lenders: Sequence[PlanValue]) -> list[tuple[int, int, int, int]]:
+    """(offset, end, first, last) of the lenders, the last of them first, and of a wall between them and the region.
+
+    One with a gap behind it lends nothing, since whoever reads all of their memory finds zeros in the gaps.
+    """
+    places, end = [], 0
+    for value in reversed(lenders):
+        offset, end = end, end + aligned(value.nbytes)
+        places.append((offset, end, value.first if end == offset + value.nbytes else 0, value.last))
+    return [*places, (end, end + ALIGNMENT, 0, lenders[-1].last)] if lenders else []

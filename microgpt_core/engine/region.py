@@ -37,8 +37,7 @@ class Region:
 
     def view(self, offset: int, shape: Shape, format: str, nbytes: int) -> Buffer:
         """A buffer over part of the region."""
-        part: Buffer = self._memory[offset : offset + nbytes]
-        return part.cast(format, shape)
+        return part(self._memory, offset, shape, format, nbytes)
 
     @staticmethod
     def _map(nbytes: int) -> Buffer:
@@ -47,6 +46,11 @@ class Region:
         except (OSError, OverflowError) as error:
             found = f"{nbytes:,} bytes of memory could not be had ({error})"
             raise DoesNotFitError(f"{found}; make the model, the batch or the block size smaller") from None
+
+
+def part(memory: Buffer, offset: int, shape: Shape, format: str, nbytes: int) -> Buffer:
+    """A buffer over part of some bytes."""
+    return Buffer(memory[offset : offset + nbytes]).cast(format, shape)
 
 
 def allocate_together(values: Iterable[Value]) -> Region:

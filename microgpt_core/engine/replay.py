@@ -11,7 +11,7 @@ from microgpt_core.components.op import show_shape
 from microgpt_core.engine.context import capturing
 from microgpt_core.engine.plan import PlanValue
 from microgpt_core.engine.planner import Planned
-from microgpt_core.engine.region import Region
+from microgpt_core.engine.region import Region, part
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
 from microgpt_core.errors import CaptureError, ShapeError, StaleError
@@ -35,13 +35,17 @@ class Result(Value):
 
 
 class Replay:
-    """A plan in memory. Calling it copies the inputs in, runs every call, and returns the outputs."""
+    """A plan in memory. Calling it copies the inputs in, runs every call, and returns the outputs.
 
-    def __init__(self, planned: Planned, region: Region | None = None) -> None:
+    `fresh` are the gradients that the plan computes anew, whose memory it has until then.
+    """
+
+    def __init__(self, planned: Planned, region: Region | None = None, fresh: Sequence[Value] = ()) -> None:
         self.planned, (self.plan, values, lines) = planned, planned
         self.region = region or Region()
-        lent = max((line.choice.scratch(line.call) for line in lines), default=0)  # to one kernel at a time
-        self.region.reserve(self.plan.region_bytes + lent)
+        self._lent = Buffer(fresh[0].buffer().obj) if fresh else Buffer(b"")
+        scratch = max((line.choice.scratch(line.call) for line in lines), default=0)  # of one kernel at a time
+        self.region.reserve(self.plan.region_bytes + scratch)
         self._version = self.region.version
         self._values = [self._place(value, planned) for value, planned in zip(values, self.plan.values)]
         memory: dict[Value | None, Buffer | None] = {None: None}
@@ -49,7 +53,7 @@ class Replay:
         self._outside = [(value, memory[value]) for value in values if value.external]
         self._changed = {v for line in lines for v in line.call.updates.values() if v.external}
         self._content: object = None  # the region's, while it is this replay's
-        workspace = self.region.view(self.plan.region_bytes, (lent,), "B", lent) if lent else None
+        workspace = self.region.view(self.plan.region_bytes, (scratch,), "B", scratch) if scratch else None
         self._calls = [
             line.choice.bind(line.call, [memory[v] for v in line.call.arguments.values()], line.sets, workspace)
             for line in lines
@@ -63,11 +67,11 @@ class Replay:
         return self._version != self.region.version
 
     def _place(self, value: Value, planned: PlanValue) -> Value:
-        """The value with memory: its own, or its place in the region."""
+        """The value with memory: its own, or its place in the region or in what is lent."""
         if planned.offset is None:
             return value
-        data = self.region.view(planned.offset, value.shape, value.format, value.nbytes)
-        return Value(value.shape, value.format, data)
+        place = planned.offset, value.shape, value.format, value.nbytes
+        return Value(value.shape, value.format, part(self._lent, *place) if planned.lent else self.region.view(*place))
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """Run the plan on inputs of the captured shapes. The outputs live until the region's next replay."""

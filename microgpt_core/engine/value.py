@@ -21,14 +21,9 @@ class Value:
     __slots__ = ("shape", "format", "data", "name", "persistent", "gradient_of")
 
     def __init__(
-        self,
-        shape: Shape,
-        format: str,
-        data: Buffer | None = None,
-        name: str = "",
-        persistent: bool = False,
+        self, shape: Shape, format: str, data: Buffer | None = None, name: str = "", persistent: bool = False,
         gradient_of: "Value | None" = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.shape, self.format, self.data = shape, format, data
         self.name, self.persistent, self.gradient_of = name, persistent, gradient_of
 

@@ -107,23 +107,22 @@ class Model(Part):
         """Name the parts and fix the number format, without allocating anything: enough to capture a plan."""
         if precision not in PRECISIONS:
             raise ConfigurationError(f"precision: found {precision!r}, allowed: {', '.join(PRECISIONS)}")
-        self.precision, format, nbytes = precision, FORMATS[precision], 0
+        self.precision, format = precision, FORMATS[precision]
         self.name_parts()
+        self.gradient_values: list[Value] = []  # as they lie in memory
         for p in self.ordered_parameters():
             p.value.format = format
             if p.requires_grad:
-                gradient = p.gradient_value()
+                self.gradient_values.append(gradient := p.gradient_value())
                 gradient.format, gradient.name = format, f"grad {p.name}"
-                nbytes += aligned(gradient.nbytes)
-        numbers = max(1, nbytes // ITEM_BYTES[format])  # 1 where every parameter is frozen
-        self._gradients = Value((numbers,), format, name="all gradients", persistent=True)
+        numbers = sum(aligned(gradient.nbytes) for gradient in self.gradient_values) // ITEM_BYTES[format]
+        self._gradients = Value((max(1, numbers),), format, name="all gradients", persistent=True)  # 1: all are frozen
 
     def allocate(self, precision: str = "float32") -> None:
         """Give parameters and gradients their regions, zeros at first: what decays, then what doesn't."""
         self.set_precision(precision)
         allocate_together(p.value for p in self.ordered_parameters())
-        region = allocate_together(p.gradient_value() for p in self.ordered_parameters() if p.requires_grad)
-        whole = self._gradients
+        region, whole = allocate_together(self.gradient_values), self._gradients
         region.reserve(whole.nbytes)
         whole.data = region.view(0, whole.shape, whole.format, whole.nbytes)
 

@@ -18,23 +18,18 @@ MAX_INT32 = 2**31 - 1
 class BatchLoss:
     """A model's loss on batches. Plans are made when a batch of a new shape comes, all in one region.
 
-    With `recompute`, backward computes the values of that many blocks at a time again instead of keeping them.
+    With `recompute`, backward computes the values of that many blocks at a time again instead of keeping them. Where
+    nothing `accumulates`, a batch's gradients take the place of what was there, and their memory serves until then.
     `seed` is that of the model's dropout, if it has any; `watch` are the scopes whose values analyzers want.
     """
 
     def __init__(
-        self,
-        model: Model,
-        label_smoothing: float = 0.0,
-        kernels: Kernels = REFERENCE,
-        loss: Op = ops.cross_entropy,
-        recompute: int = 0,
-        seed: int = 0,
-        watch: Sequence[str] = (),
-    ) -> None:
+        self, model: Model, label_smoothing: float = 0.0, kernels: Kernels = REFERENCE, loss: Op = ops.cross_entropy,
+        recompute: int = 0, accumulates: bool = True, seed: int = 0, watch: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.model, self.label_smoothing, self.loss, self.seed = model, label_smoothing, loss, seed
-        self.segments = segments(model, recompute)
-        self.training = Captured(self.step, kernels, watch, quiet=True, recompute=self.segments)
+        self.segments, fresh = segments(model, recompute), [] if accumulates else model.gradient_values
+        self.training = Captured(self.step, kernels, watch, quiet=True, recompute=self.segments, fresh=fresh)
         self.evaluation = Captured(self.value, kernels, quiet=True, region=self.training.region)
         self.flops = self.recomputed = 0  # of the last window that was trained on; those that `recompute` added
         self.watched: dict[str, Buffer] = {}  # in its last batch, until the next replay

@@ -76,10 +76,10 @@ class Trainer:
         self.on_step, self.saved, self.about, self.interrupted = on_step, saved or {}, about or {}, interrupted
         self.observers = Observers(analyzers or {}, callbacks or {}, origins)
         self.loss = BatchLoss(
-            model, settings.label_smoothing, kernels,
-            recompute=settings.recompute, seed=batches.seed, watch=self.observers.watch,
+            model, settings.label_smoothing, kernels, recompute=settings.recompute,
+            accumulates=settings.accumulation > 1, seed=batches.seed, watch=self.observers.watch,
         )  # fmt: skip
-        self.update = Update(model, optimizer, settings.grad_clip, kernels, update_ops)
+        self.update = Update(model, optimizer, settings.grad_clip, kernels, update_ops, settings.accumulation > 1)
         self.update.allocate()
         self.at = Progress()
         self.last: Step | None = None  # the step made last

@@ -1,4 +1,4 @@
-"""The update plan: global norm, clip factor, one update per parameter, gradients back to zero."""
+"""The update plan: global norm, clip factor, one update per parameter, gradients back to zero where they add up."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -19,16 +19,17 @@ from microgpt_core.saving.model_folder import lent
 class Update:
     """Moves a model's parameters by their gradients; it owns the optimizer's state.
 
-    `update_ops` are the ops that the optimizer may name, where they aren't the core's. Calling it returns the norm of
-    all gradients; where that isn't finite, nothing has moved.
+    `update_ops` are the ops that the optimizer may name, where they aren't the core's. Gradients are zero afterwards,
+    for others to be added; where nothing `accumulates`, as the loss has to know too, they stay as they are. Calling it
+    returns the norm of all gradients; where that isn't finite, nothing has moved.
     """
 
     def __init__(
         self, model: Model, optimizer: Optimizer, grad_clip: float | None = None, kernels: Kernels = REFERENCE,
-        update_ops: Mapping[str, Op] = ops.OPS,
+        update_ops: Mapping[str, Op] = ops.OPS, accumulates: bool = True,
     ) -> None:  # fmt: skip
         self.model, self.optimizer, self.max_norm, self.ops = model, optimizer, grad_clip or inf, update_ops
-        self.trained = [p for p in model.ordered_parameters() if p.requires_grad]
+        self.trained, self.accumulates = [p for p in model.ordered_parameters() if p.requires_grad], accumulates
         optimizer.check({p.name: p.shape for p in self.trained})
         turns = [(i, p, r) for p in self.trained for i, r in enumerate(optimizer.rules(p.name, p.shape, p.decay))]
         # everybody's first rule, then everybody's second: a backend may do those of one kind together
@@ -73,7 +74,8 @@ class Update:
         for p, rule in self.rules:
             state = [self.state[f"{p.name}.{name}"] for name in rule.state]
             self.ops[rule.update](p, p.grad, factor, rates[rule.lr_factor], step, *state, **rule.attributes)
-        ops.zero(self.model.gradients)
+        if self.accumulates:
+            ops.zero(self.model.gradients)
         return norm  # type: ignore[no-any-return]
 
     def __call__(self, lr: float, step: int) -> float:

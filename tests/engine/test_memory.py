@@ -20,7 +20,7 @@ from microgpt_core.engine import planner
 from microgpt_core.engine.backends import Kernels
 from microgpt_core.engine.capture import Captured, record
 from microgpt_core.engine.plan import PlanValue
-from microgpt_core.engine.region import ALIGNMENT
+from microgpt_core.engine.region import ALIGNMENT, aligned, allocate_together
 from microgpt_core.engine.replay import Replay
 from microgpt_core.engine.tensor import tensor
 
@@ -61,6 +61,52 @@ def test_no_layout_lets_values_that_live_together_share_memory(values):
     assert all(v.offset % ALIGNMENT == 0 and v.offset + v.nbytes <= nbytes for v in values)
 
 
+@st.composite
+def lenders(draw):
+    """Gradients: there from some call on, to the end."""
+    size, first = draw(st.sampled_from([64, 128, 640, 100])), draw(st.integers(0, 31))
+    return PlanValue("lender", (size,), "B", "persistent", None, first, 32)
+
+
+def in_one_space(values, lending):
+    """The lenders and their gaps, and the values that they lend their memory to, all placed in that memory."""
+    found, end = [replace(v) for v in values if v.lent], 0
+    for value in lending:
+        found.append(replace(value, offset=end))
+        end, gap = end + aligned(value.nbytes), aligned(value.nbytes) - value.nbytes
+        if gap:
+            found.append(PlanValue("gap", (gap,), "B", "value", end - gap, 0, value.last))
+    return found, end
+
+
+@hypothesis.given(st.lists(lives(), max_size=40), st.lists(lenders(), max_size=8))
+@hypothesis.settings(deadline=None)
+def test_gradients_lend_their_memory_only_until_they_are_there(values, lending):
+    nbytes = planner.lay_out(values, lending)
+    lent, end = in_one_space(values, lending)
+    assert overlaps(lent) == []
+    assert all(v.offset % ALIGNMENT == 0 and 0 <= v.offset <= end - v.nbytes for v in values if v.lent)
+    own = [v for v in values if not v.lent]
+    assert overlaps(own) == []
+    assert all(v.offset % ALIGNMENT == 0 and 0 <= v.offset <= nbytes - v.nbytes for v in own)
+
+
+def test_planted_a_gradient_that_lends_for_a_call_too_long_is_found():
+    value = PlanValue("v", (64,), "B", "value", None, 0, 5)
+    lending = [PlanValue("gradient", (64,), "B", "persistent", None, 5, 9)]
+    assert planner.lay_out([value], lending) == 64
+    assert planner.lay_out([value], [replace(lending[0], first=6)]) == 0
+    assert overlaps(in_one_space([value], lending)[0]) == [("gradient", "v")]
+
+
+def test_each_takes_the_memory_that_is_lent_for_the_shortest_time():
+    """Backward comes to the last gradients first: of two values, the one that lives longer has the first's memory."""
+    lending = [PlanValue(f"gradient {i}", (64,), "B", "persistent", None, 9 - i, 20) for i in range(3)]
+    values = [PlanValue(f"value {last}", (64,), "B", "value", None, 0, last) for last in (8, 7, 6)]
+    assert planner.lay_out(values, lending) == 0
+    assert [v.offset for v in values] == [0, 64, 128]
+
+
 def everything_at_the_start(values):
     for value in values:
         value.offset = 0
@@ -91,20 +137,25 @@ def test_planted_layouts_are_found(lay_out):
     assert overlaps(values)
 
 
-def poisoned(function, inputs, change=lambda replay: None, kernels=None, recompute=()):
-    """The outputs of a replay before each of whose calls all dead memory is overwritten."""
+def poisoned(function, inputs, change=lambda replay: None, kernels=None, recompute=(), fresh=()):
+    """The outputs of a replay before each of whose calls all dead memory is overwritten, that of `fresh` too."""
     trace, _ = record(function, inputs)
-    replay = Replay(planner.make_plan(trace, kernels or Kernels(), segments=recompute))
+    replay = Replay(planner.make_plan(trace, kernels or Kernels(), segments=recompute, fresh=fresh), fresh=fresh)
     change(replay)
-    values = [v for v in replay.plan.values if v.offset is not None]
+    values = [replace(v) for v in replay.plan.values if v.offset is not None]
     memory = replay.region.view(0, (replay.region.nbytes,), "B", replay.region.nbytes)
+    lent = memoryview(fresh[0].data.obj)[: aligned(fresh[0].nbytes) * len(fresh)] if fresh else memoryview(bytearray())
+    for i, gradient in enumerate(fresh):
+        planned = next(v for v in replay.plan.values if v.name == gradient.name)
+        values.append(replace(planned, offset=i * aligned(gradient.nbytes), lent=True))
 
     def spoil(at):
-        dead = bytearray(POISON * len(memory))
-        for v in values:
-            if (v.first < at or v.role == "input") and v.last >= at:
-                dead[v.offset : v.offset + v.nbytes] = memory[v.offset : v.offset + v.nbytes]
-        memory[:] = dead
+        for place, those in ((memory, [v for v in values if not v.lent]), (lent, [v for v in values if v.lent])):
+            dead = bytearray(POISON * len(place))
+            for v in those:
+                if (v.first < at or v.role == "input") and v.last >= at:
+                    dead[v.offset : v.offset + v.nbytes] = place[v.offset : v.offset + v.nbytes]
+            place[:] = dead
 
     def before(at, run):
         def spoiled():
@@ -119,7 +170,7 @@ def poisoned(function, inputs, change=lambda replay: None, kernels=None, recompu
     return [bytes(r.data) for r in results]
 
 
-WIDTH = 6
+WIDTH = 8  # 64 bytes: a leaf's gradient has no gap behind it, and lends its memory
 BINARY, UNARY = [ops.add, ops.sub, ops.mul], [ops.relu, ops.relu2, ops.softmax, ops.rmsnorm]
 
 
@@ -200,6 +251,20 @@ def test_any_graph_replays_to_the_same_bits_on_poisoned_memory(graph, kernels, s
     plan = mg.plan_of(graph, *graph.inputs, recompute=segments)
     assert overlaps(plan.values) == []
     assert plan.peak_live_bytes == peak([v for v in plan.values if v.offset is not None])
+
+
+@hypothesis.given(graphs, st.sampled_from([None, setting_kernels()]), st.integers(0, 3))
+@hypothesis.settings(deadline=None, max_examples=200)
+def test_any_graph_computes_its_gradients_anew_where_its_values_were(graph, kernels, size):
+    graph(*graph.inputs)
+    touched = [leaf for leaf in graph.leaves if leaf.grad is not None]
+    eager = graph.gradients()
+    fresh = [leaf.gradient for leaf in touched]
+    for i, value in enumerate(fresh):
+        value.name = f"gradient {i}"
+    allocate_together(fresh)
+    poisoned(graph, graph.inputs, kernels=kernels, recompute=graph.segments(size), fresh=fresh)
+    assert [bytes(value.data) for value in fresh] == [gradient for gradient in eager if gradient is not None]
 
 
 def chain():

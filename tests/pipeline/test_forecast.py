@@ -92,7 +92,7 @@ def no_room(monkeypatch: pytest.MonkeyPatch, *, memory: int | None = 100 * GB, d
     [
         (
             {"memory": 1000},
-            r"needs 591\.4 kB of memory \(workspace 327\.7 kB, .*\) and 1\.0 kB are free; .* start anyway: --force",
+            r"needs 593\.1 kB of memory \(workspace 327\.7 kB, .*\) and 1\.0 kB are free; .* start anyway: --force",
         ),
         (
             {"disk": 1000},

@@ -8,6 +8,8 @@ import pytest
 from microgpt_core.errors import DataError
 from microgpt_core.text.batch import packed, padded
 from microgpt_core.training.loss import BatchLoss
+from microgpt_core.training.optimizers import AdamW
+from microgpt_core.training.update import Update
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 
@@ -69,6 +71,38 @@ def test_flops_are_those_of_the_whole_window(tiny) -> None:
     loss.train([padded([row]) for row in rows])
     assert loss.flops == sum(each)
     assert len(set(each)) > 1
+
+
+@pytest.mark.parametrize("recompute", [0, 1])
+@pytest.mark.parametrize("frozen", [[], ["wpe"], ["block"]])
+@pytest.mark.parametrize("fields", [{}, {"n_embd": 10, "tie_weights": True}, {"dropout": 0.3}], ids=str)
+def test_gradients_that_are_computed_anew_are_the_same_bits(tiny, fields, frozen, recompute) -> None:
+    """With batches of several shapes, and an evaluation in between. What lies in their memory before doesn't matter."""
+
+    def run(accumulates: bool) -> list[float]:
+        model = tiny().model(**fields)
+        loss = BatchLoss(model, recompute=recompute, seed=5, accumulates=accumulates)
+        for p in model.parameters():  # after there was memory for its gradient, too
+            p.requires_grad = not any(p.name.startswith(name) for name in frozen)
+        update, found = Update(model, AdamW(lr=0.05), accumulates=accumulates), []
+        update.allocate()
+        for step, size in enumerate((1, 3, 2, 3)):
+            batch = padded(documents()[size : 2 * size])
+            found += [loss.train([batch], step), update(0.05, step), loss.evaluate([batch])]
+        assert any(v.lent for v in loss.training.plan.values) is not accumulates
+        return found
+
+    assert run(accumulates=False) == run(accumulates=True)
+
+
+def test_lent_memory_makes_the_region_smaller(tiny) -> None:
+    batch = padded(documents(4))
+    plans = [BatchLoss(tiny().model(), accumulates=each) for each in (False, True)]
+    less, more = (loss.training.plan_for(*loss.inputs(batch, 1.0)) for loss in plans)
+    assert less.region_bytes < more.region_bytes
+    assert less.peak_live_bytes <= less.region_bytes
+    assert [v["name"] for v in less.to_dict()["values"] if v.get("lent")] == [v.name for v in less.values if v.lent]
+    assert not any("lent" in v for v in more.to_dict()["values"])
 
 
 def test_nothing_to_evaluate_is_an_error(tiny) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from microgpt_core.engine.capture import MOST_PLANS, plan_of
+from microgpt_core.engine.capture import MOST_PLANS
 from microgpt_core.engine.plan import Plan
 from microgpt_core.engine.tensor import Tensor
 from microgpt_core.engine.value import Value
@@ -137,19 +137,23 @@ def forecast(pipeline: Pipeline, registry: Registry, vocab_size: int, batching: 
     rows, width = settings.batch_size, model.block_size
     if batching == "packed":
         rows, width = 1, rows * width
-    loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
-    update = Update(model, optimizer, settings.grad_clip, kernels, update_ops(pipeline, registry))
+    watch = [pattern for analyzer in pipeline.analyzers for pattern in analyzer.build().watch]
+    loss = BatchLoss(
+        model, settings.label_smoothing, kernels,
+        recompute=settings.recompute, accumulates=settings.accumulation > 1, watch=watch,
+    )  # fmt: skip
+    named = update_ops(pipeline, registry)
+    update = Update(model, optimizer, settings.grad_clip, kernels, named, settings.accumulation > 1)
     inputs = [Tensor(Value((rows, width), "i")) for _ in ("tokens", "targets", "positions")]
     inputs.append(Tensor(Value((1,), next(iter(model.parameters())).value.format)))
-    watch = [pattern for analyzer in pipeline.analyzers for pattern in analyzer.build().watch]
     if model.noisy:
         inputs.append(Tensor(Value((3,), "i")))
     return Forecast(
         model=model,
         batch=(rows, width),
         shapes=min(width, MOST_PLANS) if batching == "documents" else 1,
-        micro=plan_of(loss.step, *inputs, kernels=kernels, watch=watch, recompute=loss.segments),
-        update=plan_of(update.step, *update.inputs(), kernels=kernels),
+        micro=loss.training.plan_for(*inputs),
+        update=update.plan.plan_for(*update.inputs()),
         passes=[each.name for each in kernels.passes],
         movers=movers(update),
         settings=settings,

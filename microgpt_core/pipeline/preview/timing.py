@@ -44,9 +44,13 @@ def measure(run: Run, found: Forecast) -> tuple[float, float]:
     settings, kernels, end = found.settings, run.kernels, perf_counter() + LIMIT
     model = run.pipeline.build_model(run.tokenizer.vocab_size)
     model.allocate(run.pipeline.stored)
-    loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
+    loss = BatchLoss(
+        model, settings.label_smoothing, kernels, recompute=settings.recompute, accumulates=settings.accumulation > 1
+    )
     named = update_ops(run.pipeline, run.registry)
-    update = Update(model, run.pipeline.optimizer.build(), settings.grad_clip, kernels, named)
+    update = Update(
+        model, run.pipeline.optimizer.build(), settings.grad_clip, kernels, named, settings.accumulation > 1
+    )
     whole, n_tokens = run.batches.batch(0), 1
     per_batch = seconds_per_flop(kernels, run.pipeline.stored) * found.micro.flops
     while per_batch * n_tokens / len(whole.tokens) < end - perf_counter():

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from microgpt_core.components import flat
+from microgpt_core.components import Pass, flat
 from microgpt_core.engine.backends import REFERENCE, Kernels
 from microgpt_core.engine.loop import Loop
 from microgpt_core.errors import DataError
@@ -42,7 +42,9 @@ VOCAB = 67
 class Training:
     """A model's two plans on random tokens."""
 
-    def __init__(self, kernels: Kernels, batching: str = "random_window", **fields: Any) -> None:
+    def __init__(
+        self, kernels: Kernels, batching: str = "random_window", accumulates: bool = True, **fields: Any
+    ) -> None:
         self.model = GPT(vocab_size=VOCAB, **fields)
         self.model.allocate()
         self.model.initialise(Random(1))
@@ -52,8 +54,8 @@ class Training:
             documents, batching=batching, batch_size=3, block_size=fields["block_size"], seed=1, rng=rng, bos=None
         )
         self.batches = [batches.batch(i) for i in range(6)]
-        self.loss = BatchLoss(self.model, kernels=kernels)
-        self.update = Update(self.model, AdamW(lr=1e-2), 1.0, kernels)
+        self.loss = BatchLoss(self.model, kernels=kernels, accumulates=accumulates)
+        self.update = Update(self.model, AdamW(lr=1e-2), 1.0, kernels, accumulates=accumulates)
         self.update.allocate()
 
     def step(self, i: int) -> tuple[float, float]:
@@ -92,9 +94,24 @@ def test_twenty_runs_give_the_same_bits(kernels: Kernels, threads: Any) -> None:
     assert len({trained(kernels, 2, **FAMILY["llama"]) for _ in range(20)}) == 1
 
 
+@pytest.mark.parametrize("passes", [[], [FusedLoss()], [BFloat16()]], ids=["plain", "fused-loss", "bfloat16"])
+@pytest.mark.parametrize("batching", ["random_window", "documents"])
 @pytest.mark.parametrize("member", FAMILY)
-def test_a_loop_gives_the_bits_of_step_after_step(member: str, level: str, kernels: Kernels) -> None:
-    one, other = (Training(kernels, **FAMILY[member]) for _ in range(2))
+def test_gradients_that_are_computed_anew_have_the_same_bits(
+    member: str, batching: str, passes: list[Pass], kernels: Kernels
+) -> None:
+    with_passes = replace(kernels, passes=passes)
+    ways = [Training(with_passes, batching, accumulates=each, **FAMILY[member]) for each in (False, True)]
+    for i in range(4):
+        one, other = (training.step(i) for training in ways)
+        assert one == other
+    assert len({training.digest() for training in ways}) == 1
+
+
+@pytest.mark.parametrize("accumulates", [False, True])
+@pytest.mark.parametrize("member", FAMILY)
+def test_a_loop_gives_the_bits_of_step_after_step(member: str, accumulates: bool, level: str, kernels: Kernels) -> None:
+    one, other = (Training(kernels, accumulates=accumulates, **FAMILY[member]) for _ in range(2))
     steps = [one.step(i) for i in range(5)]
     loop = loop_of(other, 5)
     assert loop.run(5) == 5

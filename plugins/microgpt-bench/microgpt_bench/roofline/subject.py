@@ -12,7 +12,6 @@ from microgpt_bench.golden import GOLDEN, SEED
 from microgpt_bench.roofline.points import Point, points_of
 from microgpt_bench.work.kernels import kernels_of
 from microgpt_core.engine.backends import Kernels
-from microgpt_core.engine.capture import plan_of
 from microgpt_core.engine.plan import Plan
 from microgpt_core.errors import ConfigurationError
 from microgpt_core.pipeline import builtin
@@ -45,9 +44,7 @@ class Subject:
     def plans(self) -> tuple[Plan, Plan]:
         """Of forward and backward, and of the update; without memory."""
         (inputs,) = self.loss.window_inputs([self.batch])
-        kernels = self.kernels
-        micro = plan_of(self.loss.step, *inputs, kernels=kernels, recompute=self.loss.segments)
-        return micro, plan_of(self.update.step, *self.update.inputs(), kernels=kernels)
+        return self.loss.training.plan_for(*inputs), self.update.plan.plan_for(*self.update.inputs())
 
     def points(self, times_ns: tuple[Sequence[float], Sequence[float]] | None = None) -> list[Point]:
         """Of every call of a step."""
@@ -81,7 +78,8 @@ def find_subject(name: str, backend: str = "auto", overrides: Sequence[str] = ()
     golden, kernels = GOLDEN[name], kernels_of(backend)
     model = golden.shape()
     model.set_precision("float32")
-    loss, update = BatchLoss(model, kernels=kernels), Update(model, golden.optimizer(), kernels=kernels)
+    loss = BatchLoss(model, kernels=kernels, accumulates=False)
+    update = Update(model, golden.optimizer(), kernels=kernels, accumulates=False)
     return Subject(name, loss, update, golden.batches(1)[0], kernels)
 
 
@@ -98,9 +96,11 @@ def of_pipeline(name: str, backend: str, overrides: Sequence[str]) -> Subject:
     shape = settings.batch_size, model.block_size
     if not preset and run.batching == "packed":
         shape = 1, shape[0] * shape[1]
-    loss = BatchLoss(model, settings.label_smoothing, kernels, recompute=settings.recompute)
+    loss = BatchLoss(
+        model, settings.label_smoothing, kernels, recompute=settings.recompute, accumulates=settings.accumulation > 1
+    )
     named, optimizer = update_ops(pipeline, registry), pipeline.optimizer.build()
-    update = Update(model, optimizer, settings.grad_clip, kernels, named)
+    update = Update(model, optimizer, settings.grad_clip, kernels, named, settings.accumulation > 1)
     batch = any_batch(shape, model.vocab_size, model.block_size)
     return Subject(name, loss, update, batch, kernels, pipeline.precision, settings.accumulation)
 

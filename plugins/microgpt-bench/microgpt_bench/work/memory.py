@@ -49,14 +49,13 @@ def training_bytes(golden: Golden, kernels: Kernels) -> tuple[int, int]:
     """
     model = golden.shape()
     model.set_precision("float32")
-    loss = BatchLoss(model, kernels=kernels, recompute=golden.recompute)
-    update = Update(model, golden.optimizer(), kernels=kernels)
+    loss = BatchLoss(model, kernels=kernels, recompute=golden.recompute, accumulates=False)
+    update = Update(model, golden.optimizer(), kernels=kernels, accumulates=False)
     rows, width = golden.rows, int(golden.fields["block_size"])
     shape = (1, rows * width) if golden.batching == "packed" else (rows, width)
     inputs = [Tensor(Value(shape, "i")) for _ in ("tokens", "targets", "positions")]
     inputs += [Tensor(Value((1,), "f")), *([Tensor(Value((3,), "i"))] if model.noisy else [])]
-    micro = plan_of(loss.step, *inputs, kernels=kernels, recompute=loss.segments)
-    plans = micro, plan_of(update.step, *update.inputs(), kernels=kernels)
+    plans = loss.training.plan_for(*inputs), update.plan.plan_for(*update.inputs())
     values, workspace = sum(plan.region_bytes for plan in plans), max(plan.workspace_bytes for plan in plans)
     weights, state = (p.value for p in model.parameters()), (t.value for t in update.state.values())
     return 2 * sum(v.nbytes for v in weights) + sum(v.nbytes for v in state) + values, workspace

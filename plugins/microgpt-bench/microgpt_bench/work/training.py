@@ -29,8 +29,8 @@ class OwnTraining:
         self, model: Model, batches: Sequence[Batch], optimizer: Optimizer, kernels: Kernels, recompute: int = 0
     ) -> None:
         self.model, self.batches, self.lr = model, batches, optimizer.lr
-        self.loss = BatchLoss(model, kernels=kernels, recompute=recompute)
-        self.update = Update(model, optimizer, kernels=kernels)
+        self.loss = BatchLoss(model, kernels=kernels, recompute=recompute, accumulates=False)
+        self.update = Update(model, optimizer, kernels=kernels, accumulates=False)
         self.update.allocate()
         self.timed = TimedSteps(self.loss, self.update)
         self.steps, self.most = 0, most_steps(self.loss, batches)  # in one go
