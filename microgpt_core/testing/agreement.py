@@ -142,7 +142,7 @@ def compare(case: Case, exact: Case, place: str = "", ordinary: Sequence[Case] =
             spreads = bool(place) and spreads_nan(case.op)
             errors = [excess(m, t, a, spreads) for m, t, a in zip(mine, true, allowed)]
             if ordinary:
-                errors = beside_ordinary(errors, mine, ordinary, method, name, least)
+                errors = beside_ordinary(case, errors, mine, ordinary, method, name)
             if max(errors) > 1.0:
                 at = errors.index(max(errors))
                 what = describe(mine, true, max(errors), case)
@@ -151,14 +151,14 @@ def compare(case: Case, exact: Case, place: str = "", ordinary: Sequence[Case] =
 
 
 def beside_ordinary(
-    errors: list[float], mine: list[float], ordinary: Sequence[Case], method: str, name: str, least: float
+    case: Case, errors: list[float], mine: list[float], ordinary: Sequence[Case], method: str, name: str
 ) -> list[float]:
     """The errors; where a number should have been NaN, how far it is from those of the ordinary cases at most."""
     hidden = {i for i, error in enumerate(errors) if error == inf and isfinite(mine[i])}
     after = [(other, other.bind(method).once().after) for other in ordinary] if hidden else []
-    found = [(o.tolerance, numbers(made[name]), sizes_of(o, method, made)[name]) for o, made in after]
+    found = [(numbers(made[name]), sizes_of(other, method, made)[name]) for other, made in after]
     return [
-        max(excess(m, x[i], max(tolerance * s[i], least), False) for tolerance, x, s in found) if i in hidden else e
+        max(excess(m, x[i], case.tolerance * max(s[i], 1.0), False) for x, s in found) if i in hidden else e
         for i, (e, m) in enumerate(zip(errors, mine))
     ]
 
