@@ -2,14 +2,17 @@
 
 import operator
 from ctypes import addressof, c_char, c_double, c_float
-from math import isfinite
+from dataclasses import replace
+from math import isfinite, nan
 from typing import Any
 
 import pytest
 
 from microgpt_core.components import Backend, Kernel, Op, Unary, accumulate, flat, write
+from microgpt_core.engine.backends import Kernels
 from microgpt_core.ops import OPS
 from microgpt_core.testing import check_kernel
+from microgpt_core.testing.agreement import compare, holding
 from microgpt_core.testing.case import filled, make_case
 from microgpt_core.testing.cases import cases_of
 from microgpt_core.testing.contract import where
@@ -290,6 +293,24 @@ def test_an_op_that_rounds_on_its_way_may_have_a_tolerance_of_its_own(failures) 
     assert failures(kernel_checks(RoughInFloat32(), op, Flat(), examples=examples)) == {}
     (note,) = failures(kernel_checks(FarOffInFloat32(), op, Flat(), examples=examples))["agrees_with_reference"][:1]
     assert "out is wrong in 7 of 15 numbers" in note
+
+
+class OffBy(InFloat32):
+    def __init__(self, error):
+        self.error = error
+
+    def forward(self, out, a, b):
+        for i in range(len(out)):
+            out[i] = a[i] * b[i] * (1.0 + self.error)
+
+
+@pytest.mark.parametrize(("error", "right"), [(4e-7, True), (1e-4, False)])
+def test_a_number_beside_an_ordinary_one_is_measured_by_the_kernels_precision(error, right) -> None:
+    """Where the exact case says NaN and the kernel doesn't depend on it: that case is in float64, the kernel isn't."""
+    case = make_case(OPS["mul"], {"a": (3, 5), "b": (3, 5)}, format="f")
+    ordinary, mine = case.exact(), replace(case, kernels=Kernels([Flat()], {"flat/mul": OffBy(error)}))
+    found = [*compare(mine, holding(ordinary, "a", nan), " beside", [ordinary])]
+    assert (not any(note.startswith("out") for note in found)) is right
 
 
 class ForwardOnly(Kernel):
