@@ -14,6 +14,7 @@ class Kernel:
     A kernel gets what its backend's `view` made of each buffer. A gradient named in `sets` may be
     written instead of added to when this kernel is its first writer: then `backward` gets the keyword
     `sets`, a frozenset of the names to write in this call, and the plan saves itself filling zeros.
+    So does `forward`, where `sets` names what the op `mutates` by adding to it.
     """
 
     sets: ClassVar[tuple[str, ...]] = ()

@@ -63,7 +63,7 @@ class Choice:
         keywords = taken(call)
         if not isinstance(self.kernel, Kernel):
             return partial(getattr(self.kernel, call.method), *views.values(), **keywords)
-        if self.sets and call.method == "backward":
+        if any(name in call.arguments for name in self.sets):
             keywords["sets"] = sets
         nbytes, lent = self.scratch(call), None
         if nbytes:

@@ -95,9 +95,11 @@ class Case:
 
     def bind(self, method: str, held: float = 0.0, sets: Collection[str] = ()) -> Bound:
         """A method as a rule tries it: backward with every gradient that there is."""
-        return self.bind_forward(held) if method == "forward" else self.bind_backward(self.differentiable, held, sets)
+        if method == "forward":
+            return self.bind_forward(held, sets)
+        return self.bind_backward(self.differentiable, held, sets)
 
-    def bind_forward(self, held: float = 0.0) -> Bound:
+    def bind_forward(self, held: float = 0.0, sets: Collection[str] = ()) -> Bound:
         """Forward, ready to run; what it makes holds `held`."""
         arguments = dict(self.inputs)
         shapes = self.op.shapes(*(None if b is None else b.shape for b in arguments.values()), **self.attributes)
@@ -107,7 +109,7 @@ class Case:
                 arguments[name] = filled(rest[0], first, held)  # type: ignore[arg-type]
             else:
                 arguments[name] = filled((first, *rest), self.format, held)
-        return self._bind("forward", arguments)
+        return self._bind("forward", arguments, sets)
 
     def bind_backward(self, wanted: Collection[str], held: float = 0.0, sets: Collection[str] = ()) -> Bound:
         """Backward after forward has run; the gradients of the inputs `wanted` hold `held`."""

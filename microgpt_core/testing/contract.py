@@ -6,14 +6,14 @@ That the numbers are right is measured in `gradients.py` and `agreement.py`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 from math import isclose, nan
 from pathlib import Path
 
 from microgpt_core.components import Kernel, Unary
-from microgpt_core.testing.case import Case, bits, numbers
+from microgpt_core.testing.case import Buffers, Case, bits, filled, numbers
 from microgpt_core.testing.red_zones import READS
 
 Rule = Callable[[Case], Iterator[str]]
@@ -110,21 +110,28 @@ def takes_one_tensor_twice(case: Case) -> Iterator[str]:
 
 def sets_when_told(case: Case) -> Iterator[str]:
     """A kernel that is told to set a gradient doesn't read what it held; the others it adds to all the same."""
-    names = case.differentiable
-    runner = case.runner("backward") if names else None
-    if not isinstance(runner, Kernel):
-        return
-    if unknown := set(runner.sets) - {f"d_{n}" for n in case.op.signature.gradients}:
-        yield f"sets names {min(unknown)}, which {case.op.name}.backward doesn't have {where(case, 'backward')}"
-    added = case.backward(names).after
-    settable = [f"d_{n}" for n in names if f"d_{n}" in runner.sets]
-    for told in {(d,) for d in settable} | {tuple(settable)}:
-        after = case.backward(names, held=nan, sets=told).after
-        for d in (f"d_{n}" for n in names):
-            if d in told and not nearly(case, numbers(added[d]), numbers(after[d])):
-                yield f"backward was told to set {d}, and what it held before shows {where(case, 'backward')}"
-            if d not in told and not all(x != x for x in numbers(after[d])):
-                yield f"backward sets {d}, but was told to set only {', '.join(told)} {where(case, 'backward')}"
+    gradients = {f"d_{n}" for n in case.op.signature.gradients}
+    for method in case.methods:
+        runner = case.runner(method)
+        if not isinstance(runner, Kernel):
+            continue
+        if unknown := set(runner.sets) - gradients - set(case.op.mutates):
+            yield f"sets names {min(unknown)}, which {case.op.name} doesn't add to {where(case, method)}"
+        settable = [n for n in case.written(method) if n in runner.sets]
+        added = updated(case, method, settable, 0.0)
+        for told in {(d,) for d in settable} | ({tuple(settable)} if settable else set()):
+            after = updated(case, method, settable, nan, told)
+            for d in settable if method == "forward" else case.written(method):
+                if d in told and not nearly(case, numbers(added[d]), numbers(after[d])):
+                    yield f"{method} was told to set {d}, and what it held before shows {where(case, method)}"
+                if d not in told and not all(x != x for x in numbers(after[d])):
+                    yield f"{method} sets {d}, but was told to set only {', '.join(told)} {where(case, method)}"
+
+
+def updated(case: Case, method: str, names: Sequence[str], held: float, told: Sequence[str] = ()) -> Buffers:
+    """What a method leaves where its gradients, and the inputs of these names, which it adds to, held `held`."""
+    inputs = {n: b if b is None or n not in names else filled(b.shape, b.format, held) for n, b in case.inputs.items()}
+    return replace(case, inputs=inputs).bind(method, held, told).once().after
 
 
 RULES: tuple[Rule, ...] = (

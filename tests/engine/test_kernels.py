@@ -8,6 +8,7 @@ import microgpt_core as mg
 from microgpt_core import ops
 from microgpt_core.components import Backend, Kernel
 from microgpt_core.engine.backends import REFERENCE, Kernels, Reference
+from microgpt_core.engine.capture import Captured
 from microgpt_core.engine.context import context, use_kernels
 from microgpt_core.errors import ConfigurationError, UnknownNameError
 
@@ -222,6 +223,40 @@ def test_a_kernel_sets_the_gradients_that_it_is_first_to_write(f, sets, zeros):
     assert gradient == expected
     assert [f"{c.op.name} {name}" for c in plan.calls for name in c.sets] == sets
     assert [c.op.name for c in plan.calls].count("zero") == zeros
+
+
+class Gather(mg.Op):
+    """Forward adds to what it is given, as a pass's op may that computes a gradient on its way forward."""
+
+    mutates = ("total",)
+
+    def shapes(self, x, total):
+        return {"out": x}
+
+    def forward(self, out, x, total):
+        mg.write(out, mg.flat(x))
+        mg.accumulate(total, mg.flat(x))
+
+
+class SettingGather(Kernel):
+    sets = ("total",)
+
+    def forward(self, out, x, total, *, sets):
+        if "total" in sets:
+            mg.write(total, [0.0] * len(total))
+        Gather().forward(out, x, total)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_forward_sets_a_gradient_that_is_computed_anew(fresh):
+    leaf = mg.tensor([2.0, -3.0], requires_grad=True)
+    ops.sum(leaf).backward()
+    total = leaf.grad
+    kernels = Kernels([Slow()], {"slow/gather": SettingGather()})
+    step = Captured(lambda x: Gather()(x, total), kernels=kernels, fresh=[leaf.gradient] if fresh else [])
+    step(TWO)
+    assert [c.sets for c in step.plan.calls] == [("total",) if fresh else ()]
+    assert total.tolist() == [x + (not fresh) for x in TWO.tolist()]
 
 
 def test_planted_a_kernel_that_does_not_set_what_it_says():

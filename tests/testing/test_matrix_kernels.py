@@ -213,7 +213,7 @@ BUGS = [
     (Early, "replays", "out differs between eager code and a plan"),
     (Forgetting, "sets_when_told", "backward was told to set d_a, and what it held before shows"),
     (Greedy, "sets_when_told", "backward sets d_b, but was told to set only d_a"),
-    (Boasting, "sets_when_told", "sets names d_c, which mul.backward doesn't have"),
+    (Boasting, "sets_when_told", "sets names d_c, which mul doesn't add to"),
     (Wasteful, "allocates_nothing", "forward takes 1,04"),
     (Hoarding, "allocates_nothing", "every call of forward keeps "),
     (Rough, "agrees_with_reference", "of the largest of its row, allowed 1e-06 (out["),
@@ -238,6 +238,55 @@ def test_every_check_has_its_bug_and_lets_what_is_right_pass(failures) -> None:
     checks = kernel_checks(Right(), OPS["mul"], Flat(), examples=EXAMPLES)
     assert {check for _, check, _ in BUGS} == {check.name for check in checks}
     assert failures(checks) == {}
+
+
+class Gather(Op):
+    """Forward adds to a gradient that it is given: what a pass makes of several calls may do that."""
+
+    name = "gather"
+    mutates = ("total",)
+
+    def shapes(self, a, total):
+        return {"out": a}
+
+    def forward(self, out, a, total):
+        write(out, [-v for v in flat(a)])
+        accumulate(total, flat(a))
+
+
+class SettingGather(Kernel):
+    sets = ("total",)
+
+    def forward(self, out, a, total, *, sets):
+        Gather().forward(out, a, self.emptied(total, sets))
+
+    def emptied(self, total, sets):
+        if "total" in sets:
+            write(total, [0.0] * len(total))
+        return total
+
+
+class ForgettingGather(SettingGather):
+    def emptied(self, total, sets):
+        return total
+
+
+class GreedyGather(SettingGather):
+    def emptied(self, total, sets):
+        return super().emptied(total, ("total",))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "check", "said"),
+    [
+        (ForgettingGather, "sets_when_told", "forward was told to set total, and what it held before shows"),
+        (GreedyGather, "agrees_with_reference", "total is wrong"),
+    ],
+)
+def test_a_kernel_may_set_what_forward_adds_to(failures, kernel: type[Kernel], check: str, said: str) -> None:
+    examples = [{"a": (3, 5), "total": (3, 5)}]
+    assert failures(kernel_checks(SettingGather(), Gather(), Flat(), examples=examples)) == {}
+    assert said in failures(kernel_checks(kernel(), Gather(), Flat(), examples=examples))[check][0]
 
 
 def two_digits(x):

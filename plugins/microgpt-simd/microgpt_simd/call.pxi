@@ -9,15 +9,14 @@ cdef class Call:
     cdef mg_fault fault
     cdef mg_call call
     cdef mg_kernel kernel
-    cdef bint may_set[MOST_ARRAYS]  # which arrays the kernel can write instead of adding to them
     cdef readonly str op
     cdef tuple names
     cdef tuple kept  # what the addresses belong to
 
-    def __cinit__(self, str op, dict shapes, dict attributes, Team team not None, sets=frozenset(), may_set=()):
+    def __cinit__(self, str op, dict shapes, dict attributes, Team team not None, sets=frozenset()):
         """A call whose buffers are still to come. `shapes` has (shape, format) or None for each argument, in order.
 
-        `sets` are the gradients that it writes, and `may_set` those that its kernel could write, instead of adding.
+        `sets` are the gradients that it writes instead of adding to them.
         """
         cdef int i, axis
         cdef mg_array *array
@@ -27,7 +26,6 @@ cdef class Call:
         for i, (name, given) in enumerate(shapes.items()):
             array = &self.arrays[i]
             array.set = name in sets
-            self.may_set[i] = name in may_set
             array.size = array.rows = array.width = 1
             for axis in range(MG_AXES):
                 array.shape[axis] = 1
@@ -79,7 +77,7 @@ cdef class Call:
     cdef Call copied(self):
         """Another on the same buffers. What is at fault with it is told by this one."""
         cdef Call other = Call(self.op, dict.fromkeys(self.names), {}, self.kept[0])
-        other.arrays, other.attributes, other.may_set = self.arrays, self.attributes, self.may_set
+        other.arrays, other.attributes = self.arrays, self.attributes
         other.kernel, other.call.workspace, other.call.fault = self.kernel, self.call.workspace, &self.fault
         other.kept = (*self.kept, self)
         return other

@@ -1,6 +1,6 @@
 """A native kernel: the functions of an op, in C or Cython, behind the interface that the engine asks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -42,10 +42,6 @@ class NativeKernel(Kernel):
         """The attributes as the code gets them: each a number, or None."""
         return dict(attributes)
 
-    def may_set(self, method: str) -> Sequence[str]:
-        """The gradients that a call can write instead of adding to them, whoever asks it to."""
-        return self.sets if method == "backward" else ()
-
     def workspace(
         self, method: str, shapes: Mapping[str, Shape | None], formats: Mapping[str, str], attributes: Mapping[str, Any]
     ) -> int:
@@ -70,7 +66,7 @@ class NativeKernel(Kernel):
             return nothing
         check_call(self.op, method, views, attributes, self.numbers)
         arguments = {n: None if view is None else (view.shape, view.format) for n, view in views.items()}
-        call = Call(self.op.name, arguments, self.numbers(attributes), team(), sets, self.may_set(method))
+        call = Call(self.op.name, arguments, self.numbers(attributes), team(), sets)
         if needed := self.needed(method, call):
             check_workspace(f"{self.op.name}.{method}", workspace, needed)
         with made_for_this_pack(self.op):
@@ -83,7 +79,8 @@ class LevelKernel(NativeKernel):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         signature = cls.op.signature
-        cls.sets = tuple(name for name in signature.backward if name[2:] in signature.gradients)
+        if "sets" not in vars(cls):
+            cls.sets = tuple(name for name in signature.backward if name[2:] in signature.gradients)
 
     def functions(self) -> Mapping[str, object]:
         return op_functions(chosen_level(), self.op.name)

@@ -35,7 +35,6 @@ cdef class Loop:
     """Turns of whole plans, in one go: inputs copied in, calls, results copied out, again and again."""
 
     cdef tuple programs, kept
-    cdef readonly Zeroing zeroing
     cdef copy *copies
     cdef part_of_turn *parts
     cdef int n
@@ -67,42 +66,25 @@ cdef class Loop:
                 at += 1
             self.parts[i].end = at
             self.parts[i].until = NULL if part.until is None else <float *>address(part.until)
-        self.zeroing = Zeroing(
-            self.programs[0], self.programs[self.n - 1],
-            [span(buffer) for part in parts for pair in (*part.reads, *part.writes) for buffer in pair],
-        )
 
     def __dealloc__(self):
         free(self.copies)
         free(self.parts)
 
-    cdef outcome make_turn(self, int64_t turn, bint follows, bint goes_on) noexcept nogil:
-        """Whether it follows another, whose gradients may not be zeros, and whether another follows it."""
+    cdef outcome make_turn(self, int64_t turn) noexcept nogil:
         cdef outcome made = outcome(False, MG_OK, 0, 0)
         cdef part_of_turn *part
-        cdef mg_call **calls
-        cdef int n_calls
         for made.part in range(self.n):
             part = &self.parts[made.part]
             make_copies(self.copies, part.first_read, part.first_write, turn)
-            calls = self.zeroing.each if follows and made.part == 0 else part.calls
-            n_calls = part.n_calls
-            if goes_on and made.part == self.n - 1:
-                n_calls -= 1
-            made.code = run_calls(part.kernels, calls, n_calls, &made.call)
+            made.code = run_calls(part.kernels, part.calls, part.n_calls, &made.call)
             if made.code == MG_WARNED:
                 self.warned = made
                 made.code = MG_OK
             elif made.code:
-                if follows and made.part == 0:
-                    self.zeroing.zero_written(made.call)
                 return made
-            if n_calls < part.n_calls:
-                self.zeroing.zero_rest()
             make_copies(self.copies, part.first_write, part.end, turn)
             if part.until is not NULL and not isfinite(part.until[turn]):
-                if n_calls < part.n_calls:
-                    self.zeroing.zero_written(0)
                 return made
         made.whole = True
         return made
@@ -115,13 +97,12 @@ cdef class Loop:
         cdef int64_t turn = first, end = first + turns, stride = 1, at = first, now, then, look
         cdef outcome warned, made = outcome(True, MG_OK, 0, 0)
         cdef uint64_t before
-        cdef bint spares = self.zeroing.spared > 0
         with nogil:
             before = mg_flush_denormals()
             then = mg_nanoseconds()
             look = then + PATIENCE
             while turn < end:
-                made = self.make_turn(turn, spares and turn > first, spares and turn + 1 < end)
+                made = self.make_turn(turn)
                 if not made.whole:
                     break
                 turn += 1
@@ -131,8 +112,6 @@ cdef class Loop:
                 stride = 2 * stride if now - then < SOON else 1
                 then, at = now, turn + stride
                 if now >= look:
-                    if spares and turn < end:
-                        self.zeroing.zero_written(0)
                     mg_restore_denormals(before)  # for the handlers, and for who gets what they raise
                     with gil:
                         PyErr_CheckSignals()

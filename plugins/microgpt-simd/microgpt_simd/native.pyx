@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Native kernels bound to their buffers: calls, programs of calls, and loops of programs, run without the interpreter.
 
-One extension module, so that each can reach the C of the one before; a file for each: call, program, zeroing, loop.
+One extension module, so that each can reach the C of the one before; a file for each: call, program, loop.
 """
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
@@ -10,10 +10,9 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport isfinite
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import warnings
-from itertools import pairwise
 
 from microgpt_core.errors import DataError
 
@@ -95,5 +94,4 @@ cdef void *address(buffer) except? NULL:
 
 include "call.pxi"
 include "program.pxi"
-include "zeroing.pxi"
 include "loop.pxi"

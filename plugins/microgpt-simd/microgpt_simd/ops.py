@@ -1,6 +1,6 @@
 """The pack's kernels, one for every op of the core. What they do stands in `kernels/*.c`: the README says where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from microgpt_core import ops
@@ -127,9 +127,7 @@ class PairedPacking(LevelKernel):
 
 class FusedLoss(LevelKernel):
     op = LinearCrossEntropy()
-
-    def may_set(self, method: str) -> Sequence[str]:
-        return ("weight_gradient",)
+    sets = ("weight_gradient",)
 
 
 class MatMul(LevelKernel):

@@ -24,7 +24,6 @@ from microgpt_core.text.batches import Batches
 from microgpt_core.training.loss import BatchLoss
 from microgpt_core.training.optimizers import AdamW
 from microgpt_core.training.update import Update
-from microgpt_simd.ops import Linear
 from microgpt_simd.passes.bfloat16 import BFloat16
 from microgpt_simd.passes.fused_loss import FusedLoss
 
@@ -163,27 +162,11 @@ def gradients(training: Training) -> bytes:
     return training.model.gradients.data.tobytes()
 
 
-def spared(loop: Loop) -> int:
-    """Bytes that are zeroed once and not in each turn."""
-    native: Any = loop._native
-    return int(native.zeroing.spared)
-
-
 def one_by_one(training: Training, turns: int) -> Loop:
     """The same loop, whose turns are made call by call."""
     loop = loop_of(training, turns)
     loop._native = None
     return loop
-
-
-@pytest.mark.parametrize("member", FAMILY)
-def test_a_loop_zeroes_no_gradient_that_the_next_turn_writes(member: str, kernels: Kernels) -> None:
-    one, other = (Training(kernels, **FAMILY[member]) for _ in range(2))
-    loop = loop_of(other, 4)
-    assert spared(loop) == other.model.gradients.data.nbytes
-    assert (loop.run(4), one_by_one(one, 4).run(4)) == (4, 4)
-    assert one.digest() == other.digest()
-    assert not any(gradients(other))
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
@@ -230,27 +213,6 @@ def test_a_loop_that_is_interrupted_leaves_zeros(kernels: Kernels) -> None:
         interrupt.join()
         signal.signal(signal.SIGINT, handler)
     assert not any(gradients(training))
-
-
-class AddingLinear(Linear):
-    """A kernel that says nothing of writing."""
-
-    def may_set(self, method: str) -> tuple[str, ...]:
-        return ()
-
-
-def test_gradients_that_a_kernel_only_adds_to_are_zeroed(kernels: Kernels) -> None:
-    """Beside others, which follow them in memory and are not."""
-    digests = set()
-    for linear in (Linear, AddingLinear):
-        kernels = replace(kernels, table={**kernels.table, "simd/linear": linear()})
-        training = Training(kernels, **FAMILY["llama"])
-        loop = loop_of(training, 4)
-        assert (spared(loop) == training.model.gradients.data.nbytes) == (linear is Linear)
-        assert spared(loop) > 0
-        loop.run(4)
-        digests.add(training.digest())
-    assert len(digests) == 1
 
 
 def test_nothing_grows(kernels: Kernels) -> None:
