@@ -45,7 +45,7 @@ PROGRAMS = (  # rewritten by passes, joined in sweeps, timed, and in loops
     "test_timed_program.py",
     "test_warnings.py",
     "test_bits.py::test_a_loop_gives_the_bits_of_step_after_step",
-    "test_bits.py::test_a_loop_zeroes_no_gradient_that_the_next_turn_writes",
+    "test_bits.py::test_a_gradient_that_was_there_before_a_loop_is_added_to",
     "test_bits.py::test_an_error_leaves_the_gradients_of_step_after_step",
 )
 SHARING = ("test_shared_bits.py", "test_forks.py")

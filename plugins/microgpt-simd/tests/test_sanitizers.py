@@ -4,12 +4,14 @@ They are run by scripts/sanitize.py; each plant is a library of its own, built w
 """
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+SCRIPT = Path(__file__).parents[1] / "scripts" / "sanitize.py"
 FLAGS = os.environ.get("MICROGPT_SANITIZER", "")
 PLANTS = {
     "address": ("float plant(void) { float *p = malloc(28); volatile float x = p[7]; free(p); return x; }",
@@ -20,6 +22,14 @@ PLANTS = {
                "float plant(void) { pthread_t t; pthread_create(&t, 0, w, 0); x += 1; pthread_join(t, 0); return x; }",
                "data race"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_every_test_that_it_runs_is_there(sanitizer: str) -> None:
+    """They run at night: a renamed one would be missed only then."""
+    named = runpy.run_path(str(SCRIPT))["SANITIZERS"][sanitizer].tests
+    for file, _, function in (name.partition("::") for name in named):
+        assert f"def {function}(" in (SCRIPT.parents[1] / "tests" / file).read_text(encoding="utf-8") or not function
 
 
 @pytest.mark.parametrize("plant", PLANTS)
